@@ -1,0 +1,1 @@
+"""Reachability engines: independent ways to the same number, one algorithm a file."""

@@ -1,0 +1,7 @@
+"""Sets: boxes and polytopes of inputs, stars of the reachability algorithm."""
+
+from nnequiv.sets.box import Box
+from nnequiv.sets.polytope import Polytope
+from nnequiv.sets.star import Star
+
+__all__ = ["Box", "Polytope", "Star"]

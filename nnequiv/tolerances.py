@@ -1,0 +1,20 @@
+"""Every tolerance of the library, one name for one meaning, each with the error it makes bounded.
+
+None of them is a setting. A tolerance that could make an answer wrong is paid for: its error is added to
+``upper``. Rounding of floating-point arithmetic is not here but in :mod:`nnequiv.rounding`.
+"""
+
+#: Default absolute width of a discrepancy interval that counts as exact.
+TOLERANCE = 1e-6
+
+#: A polytope is called empty only if its proved margin is below this (see :func:`nnequiv.lp.margin`).
+#: Safe side: anything above is kept, which costs time, never truth.
+MARGIN_TOL = 1e-9
+
+#: A neuron whose pre-activation leaves zero by no more than this on a piece is not split there. The
+#: amount by which it does leave zero is a rounding error of the piece and is carried into ``upper``.
+STABLE_TOL = 1e-9
+
+#: A piece counts as having interior if a ball of this radius fits in it. Only counts and the tests of
+#: counts use it; no verdict does.
+INTERIOR_TOL = 1e-7
