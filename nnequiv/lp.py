@@ -184,7 +184,6 @@ class HighspySolver:
             self._model = highspy.Highs()
             self._model.setOptionValue("output_flag", False)
             self._model.setOptionValue("presolve", "off")  # presolve would throw the warm basis away
-            self._model.setOptionValue("threads", 1)
             self._model.addVars(n, box[0], box[1])
             self._box, self._rows = box, np.zeros((0, n + 1))
         shared = min(len(rows), len(self._rows))
