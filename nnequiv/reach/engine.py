@@ -30,7 +30,8 @@ class Piece:
     pattern : (n_hidden,) bool array
         Hidden neurons of the network, or of f and then of g for a pair.
     matrix, offset : (m, n) and (m,) arrays
-        ``y = matrix @ x + offset`` on the piece; for a pair, y stacks f's and g's outputs.
+        ``y = matrix @ x + offset`` on the piece; for a pair, y stacks f's and g's outputs. Columns of fixed inputs
+        may be zero: their share is then in ``offset``.
     polytope : Polytope
         The piece itself, in the input space.
     error : (m,) array
@@ -54,7 +55,7 @@ class Optimum:
     Attributes
     ----------
     lower : float
-        Proved to be attained at ``witness`` (−inf without one): re-evaluated through the networks, its rounding subtracted.
+        Attained at ``witness``: re-evaluated through the networks, its rounding subtracted (−inf without one).
     upper : float
         Proved, rounding included; −inf if no x satisfies any guard.
     objective : int or None
@@ -80,7 +81,7 @@ class Optimum:
 
 @runtime_checkable
 class Engine(Protocol):
-    """The protocol. ``threshold``: a verdict is wanted, so stop as soon as ``lower > threshold`` or ``upper ≤ threshold``."""
+    """The protocol. With a ``threshold`` a verdict is wanted: stop at ``lower > threshold`` or ``upper ≤ threshold``."""
 
     name: str
 
@@ -109,15 +110,53 @@ def stacked_outputs(networks: Sequence[Network], points) -> tuple[np.ndarray, np
 
 
 def attained(networks: Sequence[Network], objective: Objective, points) -> np.ndarray:
-    """Proved lower bounds on the objective's value at each point ``(k, n)``; −inf where a guard is not proved to hold."""
+    """Proved lower bounds on the objective's value at each point ``(k, n)``; −inf where a guard may fail."""
     outputs, errors = stacked_outputs(networks, points)
 
     def below(rows, offsets):
         size = np.abs(rows).T
-        slack = errors @ size * (1 + 1e-12) + dot_error(rows.shape[1], (np.abs(outputs) + errors) @ size + np.abs(offsets))
+        slack = errors @ size * (1 + 1e-12) + dot_error(
+            rows.shape[1], (np.abs(outputs) + errors) @ size + np.abs(offsets)
+        )
         return outputs @ rows.T + offsets - slack  # (k, rows)
 
     value = below(objective.goal, objective.goal_offset).min(axis=1)
     if len(objective.guard):
         value = np.where((below(objective.guard, objective.guard_offset) >= 0).all(axis=1), value, -np.inf)
     return value
+
+
+def interval_bound(networks: Sequence[Network], input_set: InputSet, objectives: Sequence[Objective]) -> float:
+    """Sound upper bound on the maximum by interval arithmetic: what is proved before any work is done."""
+    lower, upper = interval_outputs(networks, input_set.box)
+    highest = -np.inf
+    for objective in objectives:
+        rows, offsets = objective.goal, objective.goal_offset
+        value = np.maximum(rows * lower, rows * upper).sum(axis=1) + offsets
+        size = np.abs(rows) @ np.maximum(np.abs(lower), np.abs(upper)) + np.abs(offsets)
+        highest = max(highest, float((value + dot_error(rows.shape[1], size)).min()))
+    return highest
+
+
+def interval_outputs(networks: Sequence[Network], box: Box) -> tuple[np.ndarray, np.ndarray]:
+    """Sound bounds on the stacked outputs ``(m,)`` over a box, by interval arithmetic, rounding included."""
+    last = [interval_layers(network, box)[-1] for network in networks]
+    return np.concatenate([low for low, _ in last]), np.concatenate([high for _, high in last])
+
+
+def interval_layers(network: Network, box: Box) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Sound bounds ``(n_out,)`` on the pre-activations of every layer over a box, the outputs last."""
+    low, high = box.lower, box.upper
+    result = []
+    for index, layer in enumerate(network.layers):
+        if index:
+            low, high = np.maximum(low, 0.0), np.maximum(high, 0.0)
+        plus, minus = np.maximum(layer.weight, 0.0), np.minimum(layer.weight, 0.0)
+        magnitude = np.abs(layer.weight) @ np.maximum(np.abs(low), np.abs(high)) + np.abs(layer.bias)
+        slack = dot_error(2 * layer.n_in, magnitude)
+        low, high = (
+            plus @ low + minus @ high + layer.bias - slack,
+            plus @ high + minus @ low + layer.bias + slack,
+        )
+        result.append((low, high))
+    return result

@@ -1,0 +1,201 @@
+"""One branch of the star search, from the root to its leaf, and the LP that maximises an objective on a leaf."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nnequiv import lp
+from nnequiv.reach.engine import Piece, attained
+from nnequiv.relations import Objective
+from nnequiv.rounding import UNIT
+from nnequiv.sets import Box, Polytope, StarSet
+from nnequiv.tolerances import MARGIN_TOL, WITNESS_SLACKS
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """A star on its way through the layers of one or two networks.
+
+    Attributes
+    ----------
+    start : StarSet
+        The input set; its centre and basis feed the first layer of the second network.
+    star : StarSet
+        Pre-activations of the layer in work; neurons before ``neuron`` already are post-activations.
+    layer, neuron : int
+        What is next, counted over the layers of all networks.
+    pattern : tuple of bool
+    outputs : tuple of StarSet
+        Finished networks (only centre, basis and error of these are read).
+    """
+
+    start: StarSet
+    star: StarSet
+    layer: int = 0
+    neuron: int = 0
+    pattern: tuple[bool, ...] = ()
+    outputs: tuple[StarSet, ...] = ()
+
+    def active(self, violation: float = 0.0) -> Leaf:
+        """The neuron passes its value on, by at most ``violation`` wrongly."""
+        return self._decided(True, self.star, violation)
+
+    def inactive(self, violation: float = 0.0) -> Leaf:
+        """The neuron passes 0 on, by at most ``violation`` wrongly."""
+        center, basis = self.star.center.copy(), self.star.basis.copy()
+        center[self.neuron], basis[self.neuron] = 0.0, 0.0
+        return self._decided(False, replace(self.star, center=center, basis=basis), violation)
+
+    def _decided(self, sign: bool, star: StarSet, violation: float) -> Leaf:
+        if violation > 0.0:
+            error = star.error.copy()
+            error[self.neuron] += violation * (1 + 4 * UNIT)
+            star = replace(star, error=error)
+        return replace(self, star=star, neuron=self.neuron + 1, pattern=(*self.pattern, sign))
+
+    def next_layer(self, layers) -> Leaf:
+        layer = layers[self.layer + 1]
+        return replace(self, star=self.star.affine_map(layer.weight, layer.bias), layer=self.layer + 1, neuron=0)
+
+    def finish_network(self, layers) -> Leaf:
+        """The star holds a network's outputs: keep them; begin the next network on the same predicate."""
+        done = replace(self, outputs=(*self.outputs, self.star), layer=self.layer + 1, neuron=0)
+        if done.layer == len(layers):
+            return done
+        first = layers[done.layer]
+        inputs = replace(self.start, matrix=self.star.matrix, bound=self.star.bound)
+        return replace(done, star=inputs.affine_map(first.weight, first.bias))
+
+    @property
+    def stacked(self) -> StarSet:
+        """Outputs of all networks side by side, on the final predicate."""
+        return replace(
+            self.star,
+            center=np.concatenate([star.center for star in self.outputs]),
+            basis=np.vstack([star.basis for star in self.outputs]),
+            error=np.concatenate([star.error for star in self.outputs]),
+        )
+
+    def piece(self, box: Box) -> Piece:
+        star = self.stacked
+        matrix = np.zeros((len(star.center), box.dimension))
+        matrix[:, box.free] = star.basis
+        rows = np.zeros((len(star.bound), box.dimension))
+        rows[:, box.free] = star.matrix
+        pattern = np.array(self.pattern, dtype=bool)
+        return Piece(pattern, matrix, star.center, Polytope(rows, star.bound, box), star.error)
+
+
+def leaf_around(networks, input_set, point) -> Leaf:
+    """The leaf whose activation pattern is that of a point, without any LP: one row a neuron that has both signs.
+
+    The point lies in it up to rounding. LPs on it climb to the best point of the piece.
+    """
+    layers = [layer for network in networks for layer in network.layers]
+    start = StarSet.from_input_set(input_set)
+    branch = Leaf(start, start.affine_map(layers[0].weight, layers[0].bias))
+    for network in networks:
+        for active in network.split_pattern(network.activation_pattern(point)):
+            low, high = branch.star.interval()
+            for k, sign in enumerate(active):
+                if low[k] < 0 < high[k]:
+                    row, offset = branch.star.basis[k], branch.star.center[k]
+                    cut = branch.star.intersect(-row, offset) if sign else branch.star.intersect(row, -offset)
+                    branch = replace(branch, star=cut)
+                branch = branch.active() if sign else branch.inactive()
+            branch = branch.next_layer(layers)
+        branch = branch.finish_network(layers)
+    return branch
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """``max constant + c @ v`` over ``matrix @ v ≤ bound, lower ≤ v ≤ upper``; ``interval`` bounds it without an LP."""
+
+    objective: np.ndarray
+    matrix: np.ndarray
+    bound: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    constant: float
+    interval: float
+
+    def solve(self, solver) -> tuple[float, np.ndarray | None]:
+        """Proved upper bound and the maximiser (inputs first); −inf if the program is proved empty."""
+        rows = (self.matrix, self.bound, self.lower, self.upper)
+        value, point = lp.maximise(solver, self.objective, *rows)
+        if point is None:
+            depth, _ = lp.margin(solver, *rows)
+            return (-np.inf if depth < -MARGIN_TOL else self.interval), None
+        total = value + self.constant
+        return min(self.interval, total + UNIT * abs(total) * 2), point
+
+
+def climb(leaf: Leaf, objective: Objective, networks, input_set, solver, beat: float = -np.inf) -> Climb:
+    """The best point of a leaf for one objective, and a proved bound on how good any point of it can be.
+
+    A maximiser on the border of a guard or of the input set may miss it by rounding; then the next try keeps
+    inside by a little. The bound is that of the first try, which keeps inside by nothing.
+    """
+    bound = np.inf
+    for inward in WITNESS_SLACKS:
+        value, alpha = objective_program(leaf, objective, inward).solve(solver)
+        bound = min(bound, value) if inward == 0.0 else bound
+        if alpha is None or bound <= beat:
+            break
+        point = leaf.star.inputs(alpha, input_set.box)
+        reached = float(attained(networks, objective, point)[0]) if input_set.contains(point) else -np.inf
+        if reached > -np.inf:
+            return Climb(bound, reached, point)
+    return Climb(bound, -np.inf, None)
+
+
+@dataclass(frozen=True, eq=False)
+class Climb:
+    """``reached`` is attained at ``point``; nothing on the leaf is above ``bound``."""
+
+    bound: float
+    reached: float
+    point: np.ndarray | None
+
+
+def objective_program(leaf: Leaf, objective: Objective, inward: float = 0.0) -> Program:
+    """The LP of one objective on one leaf; errors of the leaf are added to goals and guards, so its value bounds.
+
+    A single goal without guards is a linear function of α. Otherwise a variable t joins: ``max t`` with
+    ``t ≤ goal_r`` for every goal and ``guard ≥ 0`` for every guard. With ``inward`` > 0 the program keeps that far
+    from every border and the errors are left out: it looks for a witness then, not for a bound.
+    """
+    goals = leaf.stacked.affine_map(objective.goal, objective.goal_offset)
+    low, high = goals.interval()
+    interval = float((high + goals.error).min())
+    star = goals
+    border = star.bound - inward * np.abs(star.matrix).sum(axis=1)
+    if objective.linear:
+        constant = float(_raised(star)[0])
+        return Program(star.basis[0], star.matrix, border, star.lower, star.upper, constant, interval)
+    guards = leaf.stacked.affine_map(objective.guard, objective.guard_offset)
+    limit = _raised(guards) if inward == 0.0 else guards.center - inward * (1 + np.abs(guards.basis).sum(axis=1))
+    rows = [
+        np.column_stack([star.matrix, np.zeros(len(border))]),
+        np.column_stack([-goals.basis, np.ones(len(goals.center))]),
+        np.column_stack([-guards.basis, np.zeros(len(limit))]),
+    ]
+    most = float((high + goals.error).min())
+    least = min(float((low - goals.error).min()), most)
+    return Program(
+        objective=np.append(np.zeros(len(star.lower)), 1.0),
+        matrix=np.vstack(rows),
+        bound=np.concatenate([border, _raised(goals), limit]),
+        lower=np.append(star.lower, least),
+        upper=np.append(star.upper, most),
+        constant=0.0,
+        interval=interval,
+    )
+
+
+def _raised(star: StarSet) -> np.ndarray:
+    """``center + error``, rounded up."""
+    return star.center + star.error + 4 * UNIT * (np.abs(star.center) + star.error)

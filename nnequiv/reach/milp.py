@@ -1,0 +1,191 @@
+"""The independent cross-check: every ReLU as a binary variable, HiGHS through :func:`scipy.optimize.milp`.
+
+Source: the big-M encoding of Tjeng, Xiao, Tedrake 2019 (MIPVerify), with M from sound intervals. It shares nothing
+with the enumerating engines but the networks and the interval bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import lil_matrix
+
+from nnequiv.control import Control, Stopped
+from nnequiv.lp import HighspySolver
+from nnequiv.network import Network
+from nnequiv.reach.engine import InputSet, Optimum, interval_bound, interval_layers
+from nnequiv.reach.leaf import climb, leaf_around
+from nnequiv.relations import Objective
+from nnequiv.sets import StarSet
+from nnequiv.tolerances import MILP_TOL
+
+
+@dataclass(frozen=True)
+class Milp:
+    """Exact maximisation by mixed-integer programming, one program an objective.
+
+    Notes
+    -----
+    The witness is re-evaluated, after an LP on its own piece has removed the solver's tolerance. ``upper`` is HiGHS's
+    dual bound plus what errors of ``MILP_TOL`` in every constraint and binary can do, carried through the layers.
+
+    Sound: if HiGHS keeps its stated tolerances (it is not proved to; ``proof`` says so). Complete: to that error.
+
+    Examples
+    --------
+    >>> from nnequiv import Box, Network, max_discrepancy
+    >>> f, g = Network([([[1.0]], [0.0]), ([[1.0]], [0.0])]), Network([([[0.5]], [0.0])])
+    >>> round(max_discrepancy(f, g, Box([-1.0], [1.0]), engine="milp").lower, 6)
+    0.5
+    """
+
+    name: ClassVar[str] = "milp"
+
+    def maximise(
+        self,
+        networks: Sequence[Network],
+        input_set: InputSet,
+        objectives: Sequence[Objective],
+        tolerance: float,
+        control: Control,
+        threshold: float | None = None,
+    ) -> Optimum:
+        """Solve one program for each objective; the largest counts."""
+        model = _encode(networks, input_set)
+        lower, upper, index, witness, reason = -np.inf, -np.inf, None, None, ""
+        try:
+            for i, objective in enumerate(objectives):
+                control.check(lower=lower, left=len(objectives) - i)
+                bound, point = _solve(model, networks, input_set, objective, control)
+                upper = max(upper, bound)
+                if point is not None:
+                    best = climb(
+                        leaf_around(networks, input_set, point), objective, networks, input_set, HighspySolver()
+                    )
+                    if best.reached > lower:
+                        lower, index, witness = best.reached, i, best.point
+                if threshold is not None and lower > threshold:
+                    raise Stopped("")
+        except (Stopped, KeyboardInterrupt) as stop:
+            reason = str(stop) if isinstance(stop, Stopped) else "interrupted"
+            upper = interval_bound(networks, input_set, objectives)
+        proof = f"HiGHS's bound, if it keeps its tolerance of {MILP_TOL:g}"
+        return Optimum(
+            lower, max(upper, lower), index, witness, lps=0, nodes=model.nodes[0], reason=reason, proof=proof
+        )
+
+
+@dataclass
+class _Model:
+    """Rows ``low ≤ row @ v ≤ high`` and variable bounds; ``outputs`` says how y depends on v."""
+
+    rows: list[tuple[dict[int, float], float, float]] = field(default_factory=list)
+    lower: list[float] = field(default_factory=list)
+    upper: list[float] = field(default_factory=list)
+    binary: list[bool] = field(default_factory=list)
+    outputs: list[tuple[dict[int, float], float]] = field(default_factory=list)
+    output_error: list[float] = field(default_factory=list)
+    output_range: list[tuple[float, float]] = field(default_factory=list)
+    nodes: list[int] = field(default_factory=lambda: [0])
+
+    def variable(self, lower: float, upper: float, binary: bool = False) -> int:
+        self.lower.append(lower)
+        self.upper.append(upper)
+        self.binary.append(binary)
+        return len(self.lower) - 1
+
+
+def _combine(row: np.ndarray, offset: float, terms: list[tuple[dict[int, float], float]]) -> tuple[dict, float]:
+    """``row @ terms + offset`` as one linear expression in the variables."""
+    total: dict[int, float] = {}
+    for weight, (coefficients, constant) in zip(row, terms, strict=True):
+        if weight:
+            offset += weight * constant
+            for variable, value in coefficients.items():
+                total[variable] = total.get(variable, 0.0) + weight * value
+    return total, offset
+
+
+def _encode(networks: Sequence[Network], input_set: InputSet) -> _Model:
+    model, box = _Model(), input_set.box
+    inputs = []
+    for low, high in zip(box.lower, box.upper, strict=True):
+        inputs.append(({model.variable(low, high): 1.0}, 0.0) if low < high else ({}, float(low)))
+    for row, bound in zip(*input_set.cuts, strict=True):
+        expression, constant = _combine(row, 0.0, inputs)
+        model.rows.append((expression, -np.inf, bound - constant))
+    for network in networks:
+        terms, error = inputs, np.zeros(network.n_inputs)
+        ranges = interval_layers(network, box)
+        for layer, (low, high) in zip(network.hidden, ranges, strict=False):
+            error = np.abs(layer.weight) @ error
+            pre = [_combine(row, bias, terms) for row, bias in zip(layer.weight, layer.bias, strict=True)]
+            terms = [_relu(model, *values) for values in zip(pre, low, high, strict=True)]
+            error = error + 2 * MILP_TOL * (1 + np.maximum(np.abs(low), np.abs(high))) * ((low < 0) & (high > 0))
+        last = network.layers[-1]
+        model.outputs += [_combine(row, bias, terms) for row, bias in zip(last.weight, last.bias, strict=True)]
+        model.output_error += (np.abs(last.weight) @ error).tolist()
+        model.output_range += list(zip(*ranges[-1], strict=True))
+    return model
+
+
+def _relu(model: _Model, pre: tuple[dict, float], low: float, high: float) -> tuple[dict, float]:
+    """``y = relu(z)``: y ≥ 0, y ≥ z, y ≤ z − low (1 − s), y ≤ high s, with a binary s where both signs occur."""
+    if low >= 0:
+        return pre
+    if high <= 0:
+        return {}, 0.0
+    y, s = model.variable(0.0, high), model.variable(0.0, 1.0, binary=True)
+    coefficients, constant = pre
+    minus = {variable: -value for variable, value in coefficients.items()}
+    model.rows.append(({**minus, y: 1.0}, constant, np.inf))
+    model.rows.append(({**minus, y: 1.0, s: -low}, -np.inf, constant - low))
+    model.rows.append(({y: 1.0, s: -high}, -np.inf, 0.0))
+    return {y: 1.0}, 0.0
+
+
+def _solve(
+    model: _Model, networks, input_set, objective: Objective, control: Control
+) -> tuple[float, np.ndarray | None]:
+    """HiGHS's bound on one objective, with its error added, and the maximiser (None if it found none)."""
+    goals = [
+        _combine(row, offset, model.outputs) for row, offset in zip(objective.goal, objective.goal_offset, strict=True)
+    ]
+    guards = [
+        _combine(row, offset, model.outputs)
+        for row, offset in zip(objective.guard, objective.guard_offset, strict=True)
+    ]
+    error = float((np.abs(objective.goal) @ model.output_error).max())
+    guard_error = np.abs(objective.guard) @ model.output_error + MILP_TOL
+    highest = interval_bound(networks, input_set, [objective])
+    t = len(model.lower)  # one more variable: the smallest goal
+    rows = list(model.rows)
+    rows += [({**{v: -a for v, a in goal.items()}, t: 1.0}, -np.inf, constant) for goal, constant in goals]
+    rows += [(guard, -constant - e, np.inf) for (guard, constant), e in zip(guards, guard_error, strict=True)]
+    matrix = lil_matrix((len(rows), t + 1))
+    for i, (expression, _, _) in enumerate(rows):
+        for variable, value in expression.items():
+            matrix[i, variable] = value
+    left = None if control.time_limit is None else max(control.time_limit - control.seconds, 0.0)
+    size = max(abs(highest), 1.0) * 1e3 + sum(abs(c) for _, c in goals)
+    result = milp(
+        -np.eye(t + 1)[t],
+        constraints=LinearConstraint(matrix.tocsr(), [low for _, low, _ in rows], [high for _, _, high in rows]),
+        integrality=np.array([*model.binary, False], dtype=int),
+        bounds=Bounds([*model.lower, -size], [*model.upper, highest]),
+        options={"mip_rel_gap": 0.0, **({} if left is None else {"time_limit": left})},
+    )
+    model.nodes[0] += int(getattr(result, "mip_node_count", 0) or 0)
+    if result.status == 2:
+        return -np.inf, None  # infeasible: no input satisfies the guards, to the solver's tolerance
+    if result.status not in (0, 1) or result.mip_dual_bound is None:
+        return highest, None
+    if result.status == 1:
+        control.check()  # out of time: stops the search if it is ours
+    bound = -result.mip_dual_bound
+    point = None if result.x is None else StarSet.from_input_set(input_set).inputs(result.x, input_set.box)
+    return min(highest, bound + error + MILP_TOL * (1 + abs(bound))), point

@@ -1,0 +1,146 @@
+"""The paper's algorithm as written: star sets, an exact split at every unstable ReLU, an LP for every question.
+
+Source: Mo, Yang, Lu, Xiang 2024 (arXiv 2402.11737), section IV. The yardstick of the other engines, and the file
+to read first. One star walks through the layers of f and then, on the same predicate, through those of g; where a
+neuron can have both signs on the star, the star is split in two and one half is put aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import ClassVar
+
+import numpy as np
+
+from nnequiv import lp
+from nnequiv.control import Control, Stopped
+from nnequiv.network import Network
+from nnequiv.reach.engine import InputSet, Optimum, Piece, interval_bound
+from nnequiv.reach.leaf import Leaf, climb, objective_program
+from nnequiv.relations import Objective
+from nnequiv.sets import StarSet
+from nnequiv.tolerances import MARGIN_TOL, STABLE_TOL
+
+
+@dataclass(frozen=True)
+class Star:
+    """Exact reachability with star sets.
+
+    Parameters
+    ----------
+    lp : {"cvxpy", "highspy"}
+        The LP solver; the algorithm is the same.
+    intervals : bool
+        Let sound interval bounds answer where they can: a neuron whose interval lies on one side of zero, and an
+        objective that cannot beat the best witness, need no LP. False asks the LP every time, as the paper does.
+
+    Notes
+    -----
+    *The pieces cover X.* A split is made by a computed row ``z̃ ≥ 0`` or ``z̃ ≤ 0``, and every input satisfies one
+    of the two, whatever rounding did to the row. A half is dropped only if its margin is proved negative.
+    *The bound holds.* On a piece the computed value of neuron k differs from the true one by at most ``error[k]``:
+    affine maps add their rounding (:meth:`StarSet.affine_map`), and a ReLU adds nothing because
+    ``|relu(z) − relu(z̃)| ≤ |z − z̃|``. A neuron that leaves zero by no more than ``STABLE_TOL`` is not split; the
+    amount joins its error. LP bounds hold for any multipliers (:func:`nnequiv.lp.safe_upper`).
+
+    Sound: yes, rounding included. Complete: yes, up to rounding. Source: Mo et al. 2024, Eq. 5–8.
+
+    Examples
+    --------
+    >>> net = Network([([[1.0], [-1.0]], [0.0, 0.0]), ([[1.0, 1.0]], [0.0])])
+    >>> from nnequiv.sets import Box
+    >>> [piece.matrix.item() for piece in Star().pieces((net,), Box([-1.0], [2.0]), Control())]
+    [1.0, -1.0]
+    """
+
+    lp: str = "cvxpy"
+    intervals: bool = True
+    name: ClassVar[str] = "star"
+
+    def __post_init__(self):
+        if self.lp not in lp.SOLVERS:
+            raise ValueError(f"lp is {self.lp!r}: it must be one of {', '.join(lp.SOLVERS)}")
+
+    def pieces(self, networks: Sequence[Network], input_set: InputSet, control: Control) -> Iterator[Piece]:
+        """Every piece, depth-first: memory holds one path of the tree."""
+        for leaf in self._leaves(networks, input_set, lp.SOLVERS[self.lp](), control):
+            yield leaf.piece(input_set.box)
+
+    def maximise(
+        self,
+        networks: Sequence[Network],
+        input_set: InputSet,
+        objectives: Sequence[Objective],
+        tolerance: float,
+        control: Control,
+        threshold: float | None = None,
+    ) -> Optimum:
+        """The largest objective over all pieces: one LP a piece and objective that could still beat the best."""
+        solver, pieces, reason = lp.SOLVERS[self.lp](), 0, ""
+        lower, upper, index, witness = -np.inf, -np.inf, None, None
+        try:
+            for leaf in self._leaves(networks, input_set, solver, control):
+                pieces += 1
+                for i, objective in enumerate(objectives):
+                    enough = lower if threshold is None else max(lower, threshold)
+                    known = objective_program(leaf, objective).interval if self.intervals else np.inf
+                    if known <= enough:
+                        upper = max(upper, known)
+                        continue
+                    best = climb(leaf, objective, networks, input_set, solver, beat=lower)
+                    upper = max(upper, best.bound)
+                    if best.reached > lower:
+                        lower, index, witness = best.reached, i, best.point
+                control.check(lower=lower, pieces=pieces)
+                if threshold is not None and lower > threshold:
+                    raise Stopped("")
+        except (Stopped, KeyboardInterrupt) as stop:
+            reason = str(stop) if isinstance(stop, Stopped) else "interrupted"
+            upper = interval_bound(networks, input_set, objectives)
+        return Optimum(lower, max(upper, lower), index, witness, pieces, 0, solver.solved, reason, "LP duality")
+
+    def _leaves(self, networks, input_set, solver, control) -> Iterator[Leaf]:
+        """The search: take a branch, push it to its leaf, put the other half of every split on the stack."""
+        start = StarSet.from_input_set(input_set)
+        layers = list(chain.from_iterable(network.layers for network in networks))
+        ends = np.cumsum([len(network.layers) for network in networks]) - 1  # indices of the output layers
+        stack = [Leaf(start, start.affine_map(layers[0].weight, layers[0].bias))]
+        while stack:
+            branch = stack.pop()
+            while branch is not None and branch.layer < len(layers):
+                control.check()
+                if branch.layer in ends:
+                    branch = branch.finish_network(layers)
+                elif branch.neuron == layers[branch.layer].n_out:
+                    branch = branch.next_layer(layers)
+                else:
+                    branch, other = self._step_relu(branch, solver)
+                    if other is not None:
+                        stack.append(other)
+            if branch is not None:
+                yield branch
+
+    def _step_relu(self, branch: Leaf, solver) -> tuple[Leaf | None, Leaf | None]:
+        """One neuron: its range on the star; then keep it, zero it, or split the star (Mo et al. 2024, Eq. 7)."""
+        k, star = branch.neuron, branch.star
+        low, high = (bound.item() for bound in star.interval([k]))
+        if not self.intervals or low < -STABLE_TOL < STABLE_TOL < high:
+            most, point = lp.maximise(solver, *star.objective(k))
+            if point is None and self._empty(star, solver):
+                return None, None
+            least, _ = lp.maximise(solver, *star.objective(k, sign=-1.0))
+            low, high = max(low, star.center[k] - least), min(high, star.center[k] + most)
+        if low >= -STABLE_TOL:
+            return branch.active(violation=max(-low, 0.0)), None
+        if high <= STABLE_TOL:
+            return branch.inactive(violation=max(high, 0.0)), None
+        row, offset = star.basis[k], star.center[k]
+        above, below = star.intersect(-row, offset), star.intersect(row, -offset)
+        return replace(branch, star=above).active(), replace(branch, star=below).inactive()
+
+    @staticmethod
+    def _empty(star: StarSet, solver) -> bool:
+        depth, _ = lp.margin(solver, star.matrix, star.bound, star.lower, star.upper)
+        return depth < -MARGIN_TOL  # proved empty; anything else is kept
