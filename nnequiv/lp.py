@@ -84,6 +84,8 @@ def safe_upper(objective, matrix, bound, lower, upper, multipliers) -> float:
 
 def maximise(solver: LPSolver, objective, matrix, bound, lower, upper) -> tuple[float, np.ndarray | None]:
     """Proved upper bound of the LP, and the solver's maximiser (None if the solver found no point)."""
+    if len(lower) == 0:  # a single point: nothing to ask
+        return safe_upper(objective, matrix, bound, lower, upper, np.zeros(len(bound))), np.zeros(0)
     solution = solver.solve(objective, matrix, bound, lower, upper)
     return safe_upper(objective, matrix, bound, lower, upper, solution.multipliers), solution.point
 
@@ -138,7 +140,14 @@ class CvxpySolver:
             half_spaces = matrix @ x <= bound
             problem = cvxpy.Problem(cvxpy.Maximize(c @ x), [half_spaces, x >= low, x <= high])
             self._compiled[rows, n] = dict(
-                problem=problem, x=x, c=c, low=low, high=high, matrix=matrix, bound=bound, half_spaces=half_spaces
+                problem=problem,
+                x=x,
+                c=c,
+                low=low,
+                high=high,
+                matrix=matrix,
+                bound=bound,
+                half_spaces=half_spaces,
             )
         return self._compiled[rows, n]
 
@@ -147,7 +156,11 @@ class CvxpySolver:
         m, n = matrix.shape
         rows = 1 << max(m - 1, 0).bit_length()
         p = self._problem(rows, n)
-        p["c"].value, p["low"].value, p["high"].value = np.asarray(objective), np.asarray(lower), np.asarray(upper)
+        p["c"].value, p["low"].value, p["high"].value = (
+            np.asarray(objective),
+            np.asarray(lower),
+            np.asarray(upper),
+        )
         p["matrix"].value = np.vstack([matrix, np.zeros((rows - m, n))])
         p["bound"].value = np.concatenate([bound, np.zeros(rows - m)])
         self.solved += 1

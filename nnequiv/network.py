@@ -167,7 +167,7 @@ class Network:
         return result
 
     def evaluate(self, points) -> np.ndarray:
-        """Outputs at a point ``(n_inputs,)`` or a batch ``(k, n_inputs)``, as ``(n_outputs,)`` or ``(k, n_outputs)``."""
+        """Outputs ``(n_outputs,)`` at a point ``(n_inputs,)``, or ``(k, n_outputs)`` at a batch ``(k, n_inputs)``."""
         return self.pre_activations(points)[-1]
 
     __call__ = evaluate

@@ -52,7 +52,10 @@ class Objective:
         """Value at exact stacked outputs; None where a guard fails."""
 
         def dot(row, offset):
-            return sum((Fraction(float(w)) * y for w, y in zip(row, outputs, strict=True) if w), Fraction(float(offset)))
+            return sum(
+                (Fraction(float(w)) * y for w, y in zip(row, outputs, strict=True) if w),
+                Fraction(float(offset)),
+            )
 
         if any(dot(row, offset) < 0 for row, offset in zip(self.guard, self.guard_offset, strict=True)):
             return None
@@ -76,6 +79,14 @@ def discrepancy_objectives(n_outputs: int, outputs: Sequence[int] | None = None,
             row = np.concatenate([sign * unit[i], -sign * unit[i]])
             result.append(_objective(row, -epsilon[i], output=i))
     return result
+
+
+def output_objectives(n_outputs: int, pair: bool) -> list[Objective]:
+    """``y_i`` and ``−y_i`` for each output i in turn: of one network, or of ``f − g`` for a pair."""
+    if pair:
+        return discrepancy_objectives(n_outputs)
+    unit = np.eye(n_outputs)
+    return [_objective(sign * unit[i], 0.0, output=i) for i in range(n_outputs) for sign in (1.0, -1.0)]
 
 
 def _margin_rows(n: int, winner: int, side: int) -> np.ndarray:

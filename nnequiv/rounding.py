@@ -88,7 +88,10 @@ def evaluate_exact(network: Network, point) -> list[Fraction]:
         if index:
             values = [max(v, Fraction(0)) for v in values]
         values = [
-            sum((Fraction(float(w)) * v for w, v in zip(row, values, strict=True) if w and v), Fraction(float(b)))
+            sum(
+                (Fraction(float(w)) * v for w, v in zip(row, values, strict=True) if w and v),
+                Fraction(float(b)),
+            )
             for row, b in zip(layer.weight, layer.bias, strict=True)
         ]
     return values

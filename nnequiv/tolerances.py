@@ -18,3 +18,10 @@ STABLE_TOL = 1e-9
 #: A piece counts as having interior if a ball of this radius fits in it. Only counts and the tests of
 #: counts use it; no verdict does.
 INTERIOR_TOL = 1e-7
+
+#: What HiGHS promises for a mixed-integer solution: constraints and integrality are kept to this. The engine
+#: ``milp`` adds what such an error can do to its bound.
+MILP_TOL = 1e-6
+
+#: How far a witness keeps from the borders of guards and input set, tried in this order. Only ``lower`` can lose by it.
+WITNESS_SLACKS = (0.0, 1e-12, 1e-9)

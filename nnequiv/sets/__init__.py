@@ -2,6 +2,6 @@
 
 from nnequiv.sets.box import Box
 from nnequiv.sets.polytope import Polytope
-from nnequiv.sets.star import Star
+from nnequiv.sets.star import StarSet
 
-__all__ = ["Box", "Polytope", "Star"]
+__all__ = ["Box", "Polytope", "StarSet"]

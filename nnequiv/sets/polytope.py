@@ -1,4 +1,4 @@
-"""The H-polytope ``{x : matrix @ x ≤ bound}``, an input set cut by half-spaces."""
+"""The H-polytope ``{x : matrix @ x ≤ bound}``: an input set cut by half-spaces, or a piece of one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from nnequiv.tolerances import MARGIN_TOL
 
 @dataclass(frozen=True, eq=False)
 class Polytope:
-    """``{x : matrix @ x ≤ bound}``, bounded, possibly flat.
+    """``{x : matrix @ x ≤ bound}``, bounded, possibly flat; or the part of a box where that holds.
 
     Parameters
     ----------
     matrix : (m, n) array
     bound : (m,) array
+    within : Box, optional
+        Bounds on the inputs, said here instead of as 2 n more rows.
 
     Raises
     ------
@@ -41,6 +43,7 @@ class Polytope:
 
     matrix: np.ndarray
     bound: np.ndarray
+    within: Box | None = None
 
     def __post_init__(self):
         matrix = np.array(self.matrix, dtype=np.float64)
@@ -50,6 +53,8 @@ class Polytope:
         for i in range(len(bound)):
             if not (np.isfinite(matrix[i]).all() and np.isfinite(bound[i])):
                 raise ValueError(f"row {i} is {matrix[i].tolist()} x ≤ {bound[i]}: it must be finite")
+        if self.within is not None and self.within.dimension != matrix.shape[1]:
+            raise ValueError(f"matrix has {matrix.shape[1]} columns, but the box has {self.within.dimension} inputs")
         matrix.setflags(write=False)
         bound.setflags(write=False)
         object.__setattr__(self, "matrix", matrix)
@@ -66,6 +71,8 @@ class Polytope:
 
     def contains(self, point) -> bool:
         """Exactly: no tolerance, no rounding."""
+        if self.within is not None and not self.within.contains(point):
+            return False
         point = [Fraction(float(v)) for v in np.asarray(point, dtype=np.float64)]
         return all(
             sum((Fraction(float(a)) * v for a, v in zip(row, point, strict=True) if a), Fraction(0)) <= float(b)
@@ -75,6 +82,8 @@ class Polytope:
     @cached_property
     def box(self) -> Box:
         """An enclosing box: exact where rows bound a single input, proved by LP duality elsewhere."""
+        if self.within is not None:
+            return self.within
         lower, upper = self._single_bounds
         if not (np.isfinite(lower).all() and np.isfinite(upper).all()):
             lower, upper = self._proved_bounds(lower, upper)
@@ -86,6 +95,8 @@ class Polytope:
     @cached_property
     def cuts(self) -> tuple[np.ndarray, np.ndarray]:
         """The rows that the enclosing box does not already say, ``(m', n)`` and ``(m',)``."""
+        if self.within is not None:
+            return self.matrix, self.bound
         keep = np.count_nonzero(self.matrix, axis=1) != 1
         for i in np.flatnonzero(~keep):
             j = int(np.flatnonzero(self.matrix[i])[0])
@@ -141,7 +152,7 @@ class Polytope:
         return np.maximum(lower, -proved[0]), np.minimum(upper, proved[1])
 
     def inner_point(self) -> np.ndarray:
-        """The deepest point: the farthest from all cuts, inside the box. Raises ValueError if the set is proved empty."""
+        """The point of the box that is deepest inside all cuts. Raises ValueError if the set is proved empty."""
         depth, point = margin(HighspySolver(), *self.cuts, self.box.lower, self.box.upper)
         if depth < -MARGIN_TOL or point is None:
             raise ValueError(f"the input set is empty: its margin is at most {depth:.3g}")

@@ -14,7 +14,7 @@ from nnequiv.sets.box import Box
 
 
 @dataclass(frozen=True, eq=False)
-class Star:
+class StarSet:
     """``{center + basis @ α : matrix @ α ≤ bound, lower ≤ α ≤ upper}``.
 
     The predicate variables α *are* the free inputs of the network, in order, so a maximiser is a witness.
@@ -38,7 +38,7 @@ class Star:
     error: np.ndarray
 
     @classmethod
-    def from_input_set(cls, input_set) -> Star:
+    def from_input_set(cls, input_set) -> StarSet:
         """The input set itself, as a star over its free inputs. Exact where no half-space touches a fixed input."""
         box, (matrix, bound) = input_set.box, input_set.cuts
         free = box.free
@@ -55,7 +55,7 @@ class Star:
             error=np.zeros(box.dimension),
         )
 
-    def affine_map(self, weight: np.ndarray, bias: np.ndarray) -> Star:
+    def affine_map(self, weight: np.ndarray, bias: np.ndarray) -> StarSet:
         """The image under ``weight @ x + bias`` (Mo et al. 2024, Eq. 5); rounding goes into ``error``."""
         size = np.abs(weight)
         reach = np.maximum(np.abs(self.lower), np.abs(self.upper))
@@ -68,7 +68,7 @@ class Star:
             error=(1 + gamma(length)) * (size @ self.error) + dot_error(length, magnitude),
         )
 
-    def intersect(self, row: np.ndarray, bound: float) -> Star:
+    def intersect(self, row: np.ndarray, bound: float) -> StarSet:
         """The part where ``row @ α ≤ bound``."""
         return replace(self, matrix=np.vstack([self.matrix, row]), bound=np.append(self.bound, bound))
 
@@ -81,8 +81,12 @@ class Star:
         slack = dot_error(2 * len(reach), np.abs(basis) @ reach + np.abs(center))
         return low + center - slack, high + center + slack
 
+    def objective(self, k: int, sign: float = 1.0) -> tuple[np.ndarray, ...]:
+        """The LP ``max sign · basis[k] @ α`` over the predicate, as arguments of :func:`nnequiv.lp.maximise`."""
+        return sign * self.basis[k], self.matrix, self.bound, self.lower, self.upper
+
     def inputs(self, alpha: np.ndarray, box: Box) -> np.ndarray:
-        """The network input that predicate variables stand for, clipped into the box."""
+        """The network input that predicate variables (the first of ``alpha``) stand for, clipped into the box."""
         point = box.lower.copy()
-        point[box.free] = alpha
+        point[box.free] = alpha[: len(self.lower)]
         return box.clip(point)

@@ -1,0 +1,285 @@
+"""The three questions: list the pieces, find the discrepancy, decide a relation.
+
+Here the engine is chosen and the result assembled; every algorithm is in :mod:`nnequiv.reach`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+from tqdm import tqdm
+
+from nnequiv.control import Control
+from nnequiv.merge import check_pair
+from nnequiv.network import Network
+from nnequiv.reach.choose import choose, named
+from nnequiv.reach.engine import Engine, Enumerator, InputSet, Optimum, Piece
+from nnequiv.relations import Relation, discrepancy_objectives
+from nnequiv.results import Discrepancy, Equivalence, Verdict
+from nnequiv.rounding import evaluate_exact
+from nnequiv.sets import Polytope
+from nnequiv.tolerances import TOLERANCE
+
+
+def enumerate_pieces(
+    network: Network | tuple[Network, Network],
+    input_set: InputSet,
+    engine: str | Engine = "auto",
+    *,
+    progress: bool | Callable | None = None,
+    time_limit: float | None = None,
+) -> Iterator[Piece]:
+    """Every piece of a network, or of a pair ``(f, g)``, one at a time.
+
+    Parameters
+    ----------
+    network : Network, or a pair of them
+        For a pair, pattern and outputs stack f's and g's.
+    input_set : Box or Polytope
+    engine : str or engine
+        One that lists pieces: "star", "vertices", "skeleton", or "auto".
+    progress : bool or callable, optional
+    time_limit : float, optional
+        Seconds; when they are over, :class:`nnequiv.Stopped` is raised, so that a listing is never silently cut.
+
+    Yields
+    ------
+    Piece
+        pattern, matrix, offset, polytope, error. Together the pieces cover the input set.
+
+    Raises
+    ------
+    ValueError
+        If the engine cannot list pieces, or shapes do not fit.
+
+    Examples
+    --------
+    >>> from nnequiv import Box, Network
+    >>> relu = Network([([[1.0]], [0.0]), ([[1.0]], [0.0])])
+    >>> [p.matrix.item() for p in enumerate_pieces(relu, Box([-1.0], [1.0]), engine="star")]
+    [1.0, 0.0]
+    """
+    networks = network if isinstance(network, tuple) else (network,)
+    check_question(networks, input_set, outputs=False)
+    chosen, _ = choose(engine, networks, input_set, "pieces")
+    if not isinstance(chosen, Enumerator):
+        raise ValueError(f"engine {chosen.name!r} does not list pieces: use star, vertices or skeleton")
+    with watched(progress, time_limit) as control:
+        yield from chosen.pieces(networks, input_set, control)
+
+
+def max_discrepancy(
+    f: Network,
+    g: Network,
+    input_set: InputSet,
+    engine: str | Engine = "auto",
+    tolerance: float = TOLERANCE,
+    *,
+    outputs: Sequence[int] | None = None,
+    progress: bool | Callable | None = None,
+    time_limit: float | None = None,
+    executor=None,
+) -> Discrepancy:
+    """How far apart f and g are on the input set: ``δ_max = max over i and x of |f_i(x) − g_i(x)|``.
+
+    Parameters
+    ----------
+    f, g : Network
+        Equal inputs and outputs, any depths and widths.
+    input_set : Box or Polytope
+    engine : str or engine
+        A name ("auto", "star", "vertices", "skeleton", "branch-and-bound", "milp") or an engine object.
+    tolerance : float
+        Absolute width of the interval at which the search may end.
+    outputs : sequence of int, optional
+        Only these outputs: ``outputs=[2]`` gives δ_2.
+    progress : bool or callable, optional
+        True for a bar on the terminal; a callable gets ``lower=``, ``upper=``, ``pieces=`` … as they change.
+    time_limit : float, optional
+        Seconds. What is proved so far is returned, with ``reason``; so it is after Ctrl-C.
+    executor : concurrent.futures.Executor, optional
+        For engines that can use one.
+
+    Returns
+    -------
+    Discrepancy
+        Sound: ``lower`` is attained at ``witness``, ``upper`` is proved. Complete: to the tolerance, unless stopped.
+
+    Examples
+    --------
+    >>> from nnequiv import Box, Network
+    >>> relu = Network([([[1.0]], [0.0]), ([[1.0]], [0.0])])
+    >>> half = Network([([[0.5]], [0.5])])
+    >>> r = max_discrepancy(relu, half, Box([-3.0], [2.0]), engine="star")
+    >>> round(r.lower, 9), r.output, r.witness
+    (1.0, 0, (-3.0,))
+    """
+    return max_discrepancies(
+        f,
+        g,
+        [input_set],
+        engine,
+        tolerance,
+        outputs=outputs,
+        progress=progress,
+        time_limit=time_limit,
+        executor=executor,
+    )[0]
+
+
+def max_discrepancies(
+    f: Network,
+    g: Network,
+    input_sets: Sequence[InputSet],
+    engine: str | Engine = "auto",
+    tolerance: float = TOLERANCE,
+    *,
+    outputs: Sequence[int] | None = None,
+    progress: bool | Callable | None = None,
+    time_limit: float | None = None,
+    executor=None,
+) -> list[Discrepancy]:
+    """:func:`max_discrepancy` on many input sets, in one run where the engine can (repair asks hundreds at a time)."""
+    if not tolerance >= 0:
+        raise ValueError(f"tolerance is {tolerance}: it must be at least 0")
+    for input_set in input_sets:
+        check_question((f, g), input_set, outputs=True)
+    if outputs is not None and not all(0 <= i < f.n_outputs for i in outputs):
+        raise ValueError(f"outputs is {list(outputs)}, but the networks have outputs 0 to {f.n_outputs - 1}")
+    if not input_sets:
+        return []
+    objectives = discrepancy_objectives(f.n_outputs, outputs)
+    chosen, why = choose(engine, (f, g), input_sets[0], "discrepancy", executor)
+    with watched(progress, time_limit) as control:
+        optima = _maximise_each(chosen, (f, g), input_sets, objectives, tolerance, control)
+    results = []
+    for optimum, seconds in optima:
+        optimum = replace(optimum, lower=max(optimum.lower, 0.0), upper=max(optimum.upper, 0.0))  # δ ≥ 0 always
+        results.append(Discrepancy(**_evidence(optimum, objectives, chosen, why, seconds, tolerance)))
+    return results
+
+
+def check_equivalence(
+    f: Network,
+    g: Network,
+    input_set: InputSet,
+    relation: Relation,
+    engine: str | Engine = "auto",
+    tolerance: float = TOLERANCE,
+    *,
+    progress: bool | Callable | None = None,
+    time_limit: float | None = None,
+    executor=None,
+) -> Equivalence:
+    """Whether f and g are in the relation everywhere on the input set.
+
+    Parameters
+    ----------
+    relation : Epsilon, Top1, TopK or Order
+    f, g, input_set, engine, tolerance, progress, time_limit, executor
+        As in :func:`max_discrepancy`.
+
+    Returns
+    -------
+    Equivalence
+        ``EQUIVALENT``: the largest violation is proved to be ≤ 0. ``NOT_EQUIVALENT``: the witness violates the
+        relation, in exact arithmetic. ``UNKNOWN``: neither is proved; ``reason`` says why. A relation that holds
+        with equality is within rounding of both: ``Vertices(arithmetic="exact")`` decides it.
+
+    Examples
+    --------
+    >>> from nnequiv import Box, Epsilon, Network
+    >>> f, g = Network([([[1.0]], [0.0])]), Network([([[1.0]], [0.25])])
+    >>> check_equivalence(f, g, Box([0.0], [1.0]), Epsilon(0.3), engine="star").verdict
+    <Verdict.EQUIVALENT: 'EQUIVALENT'>
+    """
+    check_question((f, g), input_set, outputs=True)
+    objectives = relation.objectives(f.n_outputs)
+    chosen, why = choose(engine, (f, g), input_set, "verdict", executor)
+    with watched(progress, time_limit) as control:
+        if objectives:
+            optimum = chosen.maximise((f, g), input_set, objectives, tolerance, control, threshold=0.0)
+        else:  # one output has no rival
+            optimum = Optimum(-np.inf, -np.inf, proof="nothing can violate the relation")
+    verdict = decide((f, g), objectives, optimum)
+    evidence = _evidence(optimum, objectives, chosen, why, control.seconds, tolerance)
+    if verdict is Verdict.UNKNOWN and not evidence["reason"]:
+        evidence["reason"] = (
+            f"the largest violation is in [{optimum.lower:.3g}, {optimum.upper:.3g}], on both sides of 0: "
+            'a tie within rounding, which engine Vertices(arithmetic="exact") can decide'
+        )
+    return Equivalence(**evidence, verdict=verdict, relation=repr(relation))
+
+
+def decide(networks: Sequence[Network], objectives, optimum: Optimum) -> Verdict:
+    """The verdict an optimum proves: a violation is replayed in exact arithmetic before it counts."""
+    if optimum.upper <= 0:
+        return Verdict.EQUIVALENT
+    if optimum.witness is None or optimum.objective is None:
+        return Verdict.UNKNOWN
+    exact = [value for network in networks for value in evaluate_exact(network, optimum.witness)]
+    value = objectives[optimum.objective].exact_value(exact)
+    return Verdict.NOT_EQUIVALENT if value is not None and value > 0 else Verdict.UNKNOWN
+
+
+def check_question(networks, input_set: InputSet, outputs: bool) -> None:
+    """Refuse networks and input sets that do not fit, and an input set that is proved empty."""
+    if len(networks) == 2:
+        check_pair(*networks, outputs=outputs)
+    if input_set.dimension != networks[0].n_inputs:
+        raise ValueError(
+            f"the input set has {input_set.dimension} inputs, but the network has {networks[0].n_inputs}: "
+            "they must be equal"
+        )
+    if isinstance(input_set, Polytope):
+        input_set.inner_point()  # raises if the set is proved empty
+
+
+def _maximise_each(engine, networks, input_sets, objectives, tolerance, control) -> list[tuple[Optimum, float]]:
+    if hasattr(engine, "maximise_each") and len(input_sets) > 1:
+        optima = engine.maximise_each(networks, input_sets, objectives, tolerance, control)
+        return [(optimum, control.seconds / len(input_sets)) for optimum in optima]
+    results = []
+    for input_set in input_sets:
+        start = control.seconds
+        optimum = engine.maximise(networks, input_set, objectives, tolerance, control)
+        results.append((optimum, control.seconds - start))
+    return results
+
+
+def _evidence(optimum: Optimum, objectives, engine, why: str, seconds: float, tolerance: float) -> dict:
+    return dict(
+        lower=float(optimum.lower),
+        upper=float(optimum.upper),
+        output=None if optimum.objective is None else objectives[optimum.objective].output,
+        witness=None if optimum.witness is None else tuple(np.asarray(optimum.witness, dtype=float).tolist()),
+        pieces=int(optimum.pieces),
+        nodes=int(optimum.nodes),
+        lps=int(optimum.lps),
+        seconds=float(seconds),
+        engine=f"{named(engine)} ({why})" if why else named(engine),
+        tolerance=float(tolerance),
+        proof=optimum.proof,
+        reason=optimum.reason,
+    )
+
+
+@contextmanager
+def watched(progress, time_limit):
+    """A control for one call; ``progress=True`` draws a bar with what is known."""
+    if progress is not True:
+        yield Control(progress or None, time_limit)
+        return
+    with tqdm(unit="", bar_format="{desc} {elapsed}") as bar:
+
+        def show(**state):
+            known = (
+                f"{name} {value:.6g}" if isinstance(value, float) else f"{name} {value}"
+                for name, value in state.items()
+            )
+            bar.set_description_str(", ".join(known))
+
+        yield Control(show, time_limit)

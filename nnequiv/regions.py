@@ -1,0 +1,88 @@
+"""How many pieces a network has on an input set, and between which values its outputs lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from nnequiv.control import Control
+from nnequiv.equivalence import check_question, watched
+from nnequiv.network import Network
+from nnequiv.reach.choose import choose, named
+from nnequiv.reach.engine import Engine, Enumerator, InputSet
+from nnequiv.relations import output_objectives
+from nnequiv.results import Json
+
+
+@dataclass(frozen=True)
+class Regions(Json):
+    """Pieces, and the exact range of every output: of f, or of ``f − g`` for a pair.
+
+    Attributes
+    ----------
+    pieces : int
+    lower, upper : tuples of floats, one an output
+        Sound: no value of the output lies outside. Tight to rounding.
+    seconds : float
+    engine : str
+    """
+
+    pieces: int
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    seconds: float
+    engine: str
+
+    def _record(self) -> dict:
+        return asdict(self)
+
+
+def survey(
+    network: Network | tuple[Network, Network],
+    input_set: InputSet,
+    engine: str | Engine = "auto",
+    *,
+    progress: bool | Callable | None = None,
+    time_limit: float | None = None,
+) -> Regions:
+    """Count the pieces and bound the outputs, without keeping any piece.
+
+    Parameters
+    ----------
+    network : Network, or a pair ``(f, g)``, whose outputs are then ``f − g``
+    input_set, engine, progress, time_limit
+        As in :func:`nnequiv.enumerate_pieces`.
+
+    Raises
+    ------
+    Stopped
+        When the time is up: a count of some pieces is no answer.
+
+    Examples
+    --------
+    >>> from nnequiv import Box, Network
+    >>> absolute = Network([([[1.0], [-1.0]], [0.0, 0.0]), ([[1.0, 1.0]], [0.0])])
+    >>> regions = survey(absolute, Box([-1.0], [2.0]), engine="star")
+    >>> regions.pieces, round(regions.upper[0], 9)
+    (2, 2.0)
+    """
+    networks = network if isinstance(network, tuple) else (network,)
+    check_question(networks, input_set, outputs=True)
+    chosen, why = choose(engine, networks, input_set, "pieces")
+    if not isinstance(chosen, Enumerator):
+        raise ValueError(f"engine {chosen.name!r} does not list pieces: use star, vertices or skeleton")
+    with watched(progress, time_limit) as control:
+        pieces, lower, upper = _survey(chosen, networks, input_set, control)
+    name = f"{named(chosen)} ({why})" if why else named(chosen)
+    return Regions(pieces, tuple(map(float, lower)), tuple(map(float, upper)), control.seconds, name)
+
+
+def _survey(engine, networks, input_set, control: Control) -> tuple[int, np.ndarray, np.ndarray]:
+    if hasattr(engine, "survey"):
+        return engine.survey(networks, input_set, control)
+    pieces = sum(1 for _ in engine.pieces(networks, input_set, control))
+    objectives = output_objectives(networks[0].n_outputs, pair=len(networks) == 2)
+    most = np.array([engine.maximise(networks, input_set, [o], 0.0, control).upper for o in objectives])
+    return pieces, -most[1::2], most[::2]

@@ -1,0 +1,144 @@
+"""What is answered: frozen dataclasses that carry their evidence and round-trip through JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from enum import Enum
+
+import numpy as np
+
+from nnequiv.version import VERSION
+
+
+class Verdict(Enum):
+    """EQUIVALENT and NOT_EQUIVALENT are proved; UNKNOWN is honest."""
+
+    EQUIVALENT = "EQUIVALENT"
+    NOT_EQUIVALENT = "NOT_EQUIVALENT"
+    UNKNOWN = "UNKNOWN"
+
+
+def plain(value):
+    """A value as JSON can hold it: arrays as lists, infinities as the strings ``inf`` and ``-inf``, enums by value."""
+    if isinstance(value, dict):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+class Json:
+    """What has a record of plain values can be written as one JSON object."""
+
+    def to_json(self, indent: int | None = None) -> str:
+        """One JSON object, complete and without NaN."""
+        return json.dumps(plain(self._record()), indent=indent, allow_nan=False)
+
+    def _record(self) -> dict:
+        raise TypeError(f"{type(self).__name__} has no record")
+
+
+@dataclass(frozen=True)
+class Answer(Json):
+    """What every answer has.
+
+    Attributes
+    ----------
+    lower, upper : float
+        The proved interval: ``lower`` is attained at ``witness``, ``upper`` is proved, rounding included.
+    output : int or None
+        The output the witness speaks of.
+    witness : tuple of floats or None
+        A point of the input set.
+    pieces, nodes, lps : int
+        Pieces listed, parts bounded, LPs solved.
+    seconds : float
+    engine : str
+        The engine and, if it was chosen for the caller, why.
+    proof : str
+        What ``upper`` rests on.
+    reason : str
+        Why an answer is not complete; empty if it is.
+    """
+
+    lower: float
+    upper: float
+    output: int | None
+    witness: tuple[float, ...] | None
+    pieces: int
+    nodes: int
+    lps: int
+    seconds: float
+    engine: str
+    tolerance: float
+    proof: str = ""
+    reason: str = ""
+    version: str = VERSION
+
+    def _record(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, text: str):
+        """The answer that :meth:`to_json` wrote: equal to it."""
+        record = json.loads(text)
+        names = {field.name for field in fields(cls)}
+        values = {name: value for name, value in record.items() if name in names}
+        for name in ("lower", "upper"):
+            values[name] = float(values[name])
+        if values["witness"] is not None:
+            values["witness"] = tuple(float(v) for v in values["witness"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Discrepancy(Answer):
+    """``lower ≤ δ_max ≤ upper``: how far apart two networks are on an input set.
+
+    >>> d = Discrepancy(0.5, 0.5, 0, (1.0,), 2, 0, 4, 0.1, "star", 1e-6)
+    >>> d.exact, Discrepancy.from_json(d.to_json()) == d
+    (True, True)
+    """
+
+    @property
+    def exact(self) -> bool:
+        """Whether the interval is no wider than the tolerance."""
+        return self.upper - self.lower <= self.tolerance
+
+    def _record(self) -> dict:
+        return {"verdict": None, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Equivalence(Answer):
+    """A three-valued verdict on a relation.
+
+    Attributes
+    ----------
+    verdict : Verdict
+    relation : str
+        Such as ``Epsilon(epsilon=0.05)``.
+    lower, upper : float
+        The interval of the largest violation: the relation holds iff it is ≤ 0. For ``Epsilon(e)`` that is
+        ``max |f_i − g_i| − e``; for the others the lead of an output that g should not prefer.
+    """
+
+    verdict: Verdict = Verdict.UNKNOWN
+    relation: str = ""
+
+    @classmethod
+    def from_json(cls, text: str):
+        record = json.loads(text)
+        answer = super().from_json(text)
+        object.__setattr__(answer, "verdict", Verdict(record["verdict"]))
+        return answer
