@@ -22,6 +22,9 @@ EXIT = {nq.Verdict.EQUIVALENT: DONE, nq.Verdict.NOT_EQUIVALENT: NOT_EQUIVALENT, 
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, and which names the flag that was meant."""
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs, allow_abbrev=False)
+
     def error(self, message: str):
         unknown = message.removeprefix("unrecognized arguments: ").split()
         if message.startswith("unrecognized") and unknown[0].startswith("--"):
@@ -39,7 +42,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
     try:
         return arguments.run(arguments)
     except (ValueError, OSError) as error:
@@ -54,11 +57,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return UNKNOWN
 
 
+def _joined(argv: Sequence[str]) -> list[str]:
+    """``--box -1:1`` as ``--box=-1:1``: argparse would take the value for a flag."""
+    result: list[str] = []
+    for word in argv:
+        if result and result[-1] == "--box" and word[:1] == "-" and word[1:2] in ".0123456789":
+            result[-1] = f"--box={word}"
+        else:
+            result.append(word)
+    return result
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="nnequiv", description=nq.__doc__)
     parser.add_argument("--version", action="version", version=f"nnequiv {nq.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for build in (_add_demo, _add_discrepancy, _add_equivalent, _add_regions, _add_repair, _add_convert):
+    for build in (_add_discrepancy, _add_equivalent, _add_regions, _add_convert):
         build(commands)
     return parser
 

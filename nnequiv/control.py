@@ -1,9 +1,10 @@
-"""How a long call is watched and stopped: progress, time limit, Ctrl-C. One object, passed by the caller."""
+"""How a long call is watched, stopped and spread: progress, time limit, Ctrl-C, workers. One object."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 
@@ -21,6 +22,8 @@ class Control:
         Called with keyword arguments (``lower``, ``upper``, ``pieces``, ``left`` …) a few times a second.
     time_limit : float, optional
         Seconds from now.
+    executor : concurrent.futures.Executor, optional
+        Where an engine that can may send parts of its work.
 
     Examples
     --------
@@ -32,6 +35,7 @@ class Control:
 
     progress: Callable | None = None
     time_limit: float | None = None
+    executor: Executor | None = None
     interval: float = 0.1
     started: float = field(default_factory=time.perf_counter)
     _last: float = field(default=0.0, repr=False)

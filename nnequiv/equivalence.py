@@ -152,8 +152,8 @@ def max_discrepancies(
     if not input_sets:
         return []
     objectives = discrepancy_objectives(f.n_outputs, outputs)
-    chosen, why = choose(engine, (f, g), input_sets[0], "discrepancy", executor)
-    with watched(progress, time_limit) as control:
+    chosen, why = choose(engine, (f, g), input_sets[0], "discrepancy")
+    with watched(progress, time_limit, executor) as control:
         optima = _maximise_each(chosen, (f, g), input_sets, objectives, tolerance, control)
     results = []
     for optimum, seconds in optima:
@@ -198,8 +198,8 @@ def check_equivalence(
     """
     check_question((f, g), input_set, outputs=True)
     objectives = relation.objectives(f.n_outputs)
-    chosen, why = choose(engine, (f, g), input_set, "verdict", executor)
-    with watched(progress, time_limit) as control:
+    chosen, why = choose(engine, (f, g), input_set, "verdict")
+    with watched(progress, time_limit, executor) as control:
         if objectives:
             optimum = chosen.maximise((f, g), input_set, objectives, tolerance, control, threshold=0.0)
         else:  # one output has no rival
@@ -268,10 +268,10 @@ def _evidence(optimum: Optimum, objectives, engine, why: str, seconds: float, to
 
 
 @contextmanager
-def watched(progress, time_limit):
+def watched(progress, time_limit, executor=None):
     """A control for one call; ``progress=True`` draws a bar with what is known."""
     if progress is not True:
-        yield Control(progress or None, time_limit)
+        yield Control(progress or None, time_limit, executor)
         return
     with tqdm(unit="", bar_format="{desc} {elapsed}") as bar:
 
@@ -282,4 +282,4 @@ def watched(progress, time_limit):
             )
             bar.set_description_str(", ".join(known))
 
-        yield Control(show, time_limit)
+        yield Control(show, time_limit, executor)

@@ -67,6 +67,7 @@ def evaluate_with_error(network: Network, points) -> tuple[np.ndarray, np.ndarra
     errors = np.zeros_like(values)
     for index, layer in enumerate(network.layers):
         if index:
+            errors = np.where(values < -errors, 0.0, errors)  # both sides of the ReLU are 0
             values = np.maximum(values, 0.0)
         size = np.abs(layer.weight)
         magnitude = (np.abs(values) + errors) @ size.T + np.abs(layer.bias)

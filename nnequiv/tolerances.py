@@ -25,3 +25,12 @@ MILP_TOL = 1e-6
 
 #: How far a witness keeps from the borders of guards and input set, tried in this order. Only ``lower`` can lose by it.
 WITNESS_SLACKS = (0.0, 1e-12, 1e-9)
+
+#: A vertex counts as on a plane if the value there is below this share of the terms it is the sum of. The engine
+#: ``vertices`` (over floats) does not split at a plane that leaves a piece by less; what it leaves by is proved and
+#: joins the piece's error.
+PLANE_TOL = 1e-12
+
+#: Singular values of unit normals above this count in the rank of the planes through two vertices. Safe side: a pair
+#: taken for an edge by mistake adds a point inside the polytope, never loses one.
+RANK_TOL = 1e-13

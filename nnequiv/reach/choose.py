@@ -12,7 +12,7 @@ from nnequiv.reach.star import Star
 ENGINES = {engine.name: engine for engine in (Star, Milp)}
 
 
-def choose(engine: str | Engine, networks, input_set, question: str, executor=None) -> tuple[Engine, str]:
+def choose(engine: str | Engine, networks, input_set, question: str) -> tuple[Engine, str]:
     """The engine to use, and why (empty if the caller named it).
 
     Raises

@@ -3,5 +3,6 @@
 from nnequiv.sets.box import Box
 from nnequiv.sets.polytope import Polytope
 from nnequiv.sets.star import StarSet
+from nnequiv.sets.vertex_polytope import VertexPolytope
 
-__all__ = ["Box", "Polytope", "StarSet"]
+__all__ = ["Box", "Polytope", "StarSet", "VertexPolytope"]
