@@ -184,7 +184,7 @@ def _run_regions(arguments) -> int:
         if arguments.json == "-":
             raise ValueError("--list and --json - both want standard output")
         for piece in nq.enumerate_pieces(network, box, arguments.engine, time_limit=arguments.time_limit):
-            pattern = "".join("01"[bit] for bit in piece.pattern)
+            pattern = "".join("01"[int(bit)] for bit in piece.pattern)
             print(f"{pattern or '-'}  C = {piece.matrix.tolist()}  d = {piece.offset.tolist()}")
     answer = nq.survey(network, box, arguments.engine, **known)
     what = "f" if arguments.g is None else "f - g"
