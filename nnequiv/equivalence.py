@@ -64,7 +64,7 @@ def enumerate_pieces(
     """
     networks = network if isinstance(network, tuple) else (network,)
     check_question(networks, input_set, outputs=False)
-    chosen, _ = choose(engine, networks, input_set, "pieces")
+    chosen, _ = choose(engine, networks, [input_set], "pieces")
     if not isinstance(chosen, Enumerator):
         raise ValueError(f"engine {chosen.name!r} does not list pieces: use star, vertices or skeleton")
     with watched(progress, time_limit) as control:
@@ -152,7 +152,7 @@ def max_discrepancies(
     if not input_sets:
         return []
     objectives = discrepancy_objectives(f.n_outputs, outputs)
-    chosen, why = choose(engine, (f, g), input_sets[0], "discrepancy")
+    chosen, why = choose(engine, (f, g), input_sets, "maximum")
     with watched(progress, time_limit, executor) as control:
         optima = _maximise_each(chosen, (f, g), input_sets, objectives, tolerance, control)
     results = []
@@ -198,7 +198,7 @@ def check_equivalence(
     """
     check_question((f, g), input_set, outputs=True)
     objectives = relation.objectives(f.n_outputs)
-    chosen, why = choose(engine, (f, g), input_set, "verdict")
+    chosen, why = choose(engine, (f, g), [input_set], "maximum")
     with watched(progress, time_limit, executor) as control:
         if objectives:
             optimum = chosen.maximise((f, g), input_set, objectives, tolerance, control, threshold=0.0)
@@ -206,7 +206,9 @@ def check_equivalence(
             optimum = Optimum(-np.inf, -np.inf, proof="nothing can violate the relation")
     verdict = decide((f, g), objectives, optimum)
     evidence = _evidence(optimum, objectives, chosen, why, control.seconds, tolerance)
-    if verdict is Verdict.UNKNOWN and not evidence["reason"]:
+    if verdict is not Verdict.UNKNOWN:
+        evidence["reason"] = ""  # decided, even if the search was stopped
+    elif not evidence["reason"]:
         evidence["reason"] = (
             f"the largest violation is in [{optimum.lower:.3g}, {optimum.upper:.3g}], on both sides of 0: "
             'a tie within rounding, which engine Vertices(arithmetic="exact") can decide'
@@ -227,6 +229,11 @@ def decide(networks: Sequence[Network], objectives, optimum: Optimum) -> Verdict
 
 def check_question(networks, input_set: InputSet, outputs: bool) -> None:
     """Refuse networks and input sets that do not fit, and an input set that is proved empty."""
+    for network in networks:
+        if not isinstance(network, Network):
+            raise ValueError(f"{network!r} is not a Network: a pair is a tuple (f, g)")
+    if not isinstance(input_set, InputSet):
+        raise ValueError(f"the input set is {input_set!r}: it must be a Box or a Polytope")
     if len(networks) == 2:
         check_pair(*networks, outputs=outputs)
     if input_set.dimension != networks[0].n_inputs:

@@ -8,6 +8,7 @@ model warm between questions. Neither is trusted: an upper bound is computed fro
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
@@ -16,7 +17,7 @@ import cvxpy
 import highspy
 import numpy as np
 
-from nnequiv.rounding import dot_error
+from nnequiv.rounding import dot_error, power_of_two
 
 
 class LPError(RuntimeError):
@@ -54,7 +55,12 @@ def safe_upper(objective, matrix, bound, lower, upper, multipliers) -> float:
     matrix, bound : (m, n) and (m,) arrays
     lower, upper : (n,) arrays, finite
     multipliers : (m,) array
-        Negative entries are taken as 0.
+        Entries that are negative or not finite are taken as 0.
+
+    Returns
+    -------
+    float
+        Infinite where the arithmetic overflows; never NaN.
 
     Notes
     -----
@@ -72,22 +78,54 @@ def safe_upper(objective, matrix, bound, lower, upper, multipliers) -> float:
     >>> 10.0 <= safe_upper(one, [[2.0]], [3.0], [0.0], [10.0], [0.0]) < 10 + 1e-12
     True
     """
-    weights = np.maximum(np.asarray(multipliers, dtype=np.float64), 0.0)
+    weights = np.asarray(multipliers, dtype=np.float64)
+    weights = np.where(np.isfinite(weights), np.maximum(weights, 0.0), 0.0)
     matrix, bound = np.asarray(matrix, dtype=np.float64), np.asarray(bound, dtype=np.float64)
-    residual = objective - weights @ matrix
-    reach = np.maximum(np.abs(lower), np.abs(upper))
-    residual_error = dot_error(len(weights), np.abs(objective) + weights @ np.abs(matrix))
-    value = weights @ bound + np.maximum(residual * lower, residual * upper).sum()
-    magnitude = weights @ np.abs(bound) + np.abs(residual) @ reach
-    return float(value + (1 + 1e-12) * (residual_error @ reach) + dot_error(len(weights) + 2 * len(reach), magnitude))
+    with np.errstate(over="ignore", invalid="ignore"):
+        residual = objective - weights @ matrix
+        reach = np.maximum(np.abs(lower), np.abs(upper))
+        residual_error = dot_error(len(weights), np.abs(objective) + weights @ np.abs(matrix))
+        value = weights @ bound + np.maximum(residual * lower, residual * upper).sum()
+        magnitude = weights @ np.abs(bound) + np.abs(residual) @ reach
+        rounding = (1 + 1e-12) * (residual_error @ reach) + dot_error(len(weights) + 2 * len(reach), magnitude)
+        total = float(value + rounding)
+    return np.inf if np.isnan(total) else total
 
 
 def maximise(solver: LPSolver, objective, matrix, bound, lower, upper) -> tuple[float, np.ndarray | None]:
     """Proved upper bound of the LP, and the solver's maximiser (None if the solver found no point)."""
     if len(lower) == 0:  # a single point: nothing to ask
         return safe_upper(objective, matrix, bound, lower, upper, np.zeros(len(bound))), np.zeros(0)
-    solution = solver.solve(objective, matrix, bound, lower, upper)
+    solution = solve_scaled(solver, objective, matrix, bound, lower, upper)
     return safe_upper(objective, matrix, bound, lower, upper, solution.multipliers), solution.point
+
+
+def solve_scaled(solver: LPSolver, objective, matrix, bound, lower, upper) -> LPSolution:
+    """``solver.solve`` on the same program with every variable, row and the objective brought to size 1.
+
+    HiGHS's tolerances are absolute: it drops coefficients below 1e-9, refuses those above 1e15, and takes
+    reduced costs below 1e-7 for zero. Factors are powers of two, so nothing rounds.
+
+    Raises
+    ------
+    LPError
+        If numbers overflow, or from the solver.
+    """
+    objective, matrix, bound = (np.asarray(a, dtype=np.float64) for a in (objective, matrix, bound))
+    reach = np.maximum(np.abs(lower), np.abs(upper))
+    columns = power_of_two(reach)
+    with np.errstate(over="ignore", invalid="ignore"):
+        objective, matrix = objective * columns, matrix * columns
+        rows = power_of_two(np.abs(matrix).max(axis=1, initial=0.0))
+        scale = power_of_two(np.abs(objective).max(initial=0.0))
+        matrix, bound, objective = matrix / rows[:, None], bound / rows, objective / scale
+    if not (np.isfinite(objective).all() and np.isfinite(matrix).all() and not np.isnan(bound).any()):
+        raise LPError("numbers overflow")
+    solution = solver.solve(objective, matrix, bound, lower / columns, upper / columns)
+    if not solution.feasible:
+        return solution
+    with np.errstate(over="ignore"):
+        return LPSolution(True, solution.point * columns, solution.multipliers / rows * scale)
 
 
 def margin(solver: LPSolver, matrix, bound, lower, upper) -> tuple[float, np.ndarray | None]:
@@ -108,17 +146,24 @@ def margin(solver: LPSolver, matrix, bound, lower, upper) -> tuple[float, np.nda
     return value, None if point is None else point[:-1]
 
 
-@cache
-def _swallow_banner() -> None:
-    """HiGHS greets on standard output when a process makes its first model; ``--json -`` must not carry that."""
+@contextmanager
+def silent():
+    """HiGHS writes some lines to standard output whatever it is told; ``--json -`` must not carry them."""
     with open(os.devnull, "w") as nowhere:
         kept = os.dup(1)
         try:
             os.dup2(nowhere.fileno(), 1)
-            highspy.Highs()
+            yield
         finally:
             os.dup2(kept, 1)
             os.close(kept)
+
+
+@cache
+def _swallow_banner() -> None:
+    """HiGHS greets when a process makes its first model."""
+    with silent():
+        highspy.Highs()
 
 
 class CvxpySolver:
@@ -165,8 +210,9 @@ class CvxpySolver:
         p["bound"].value = np.concatenate([bound, np.zeros(rows - m)])
         self.solved += 1
         try:
-            p["problem"].solve(solver=cvxpy.HIGHS)
-        except cvxpy.SolverError as error:
+            # Cold: from the basis of the question before, HiGHS sometimes fails on nearly parallel rows.
+            p["problem"].solve(solver=cvxpy.HIGHS, warm_start=False)
+        except (cvxpy.SolverError, ValueError) as error:  # ValueError: the solver ended without a solution
             raise LPError(str(error)) from error
         status = p["problem"].status
         if status in (cvxpy.INFEASIBLE, cvxpy.settings.INF_OR_UNB) and np.isfinite([*lower, *upper]).all():
@@ -205,7 +251,10 @@ class HighspySolver:
         if shared < len(self._rows):
             self._model.deleteRows(len(self._rows) - shared, np.arange(shared, len(self._rows), dtype=np.int32))
         for row in rows[shared:]:
-            self._model.addRow(-highspy.kHighsInf, row[-1], n, np.arange(n, dtype=np.int32), row[:-1])
+            status = self._model.addRow(-highspy.kHighsInf, row[-1], n, np.arange(n, dtype=np.int32), row[:-1])
+            if status == highspy.HighsStatus.kError:
+                self._model = None  # what it holds is no longer known
+                raise LPError("a row was refused")
         self._rows = rows
         return self._model
 
@@ -218,6 +267,10 @@ class HighspySolver:
         self.solved += 1
         model.run()
         status = model.getModelStatus()
+        if status not in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kInfeasible):
+            model.clearSolver()  # once more without the basis of the question before
+            model.run()
+            status = model.getModelStatus()
         if status == highspy.HighsModelStatus.kInfeasible:
             return LPSolution(False, None, np.zeros(len(matrix)))
         if status != highspy.HighsModelStatus.kOptimal:

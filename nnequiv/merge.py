@@ -67,7 +67,8 @@ def side_by_side(f: Network, g: Network) -> Network:
 def merge(f: Network, g: Network) -> Network:
     """The merged network ``h(x) = f(x) − g(x)``, an ordinary :class:`Network`.
 
-    The comparison layer ``[I, −I]`` is linear, so it is multiplied into the last layer; no rounding is made.
+    The comparison layer ``[I, −I]`` is linear, so it is multiplied into the last layer. That rounds the differences of
+    the last biases (and of the weights, if both networks are affine), nothing else.
 
     Parameters
     ----------

@@ -70,7 +70,7 @@ def survey(
     """
     networks = network if isinstance(network, tuple) else (network,)
     check_question(networks, input_set, outputs=True)
-    chosen, why = choose(engine, networks, input_set, "pieces")
+    chosen, why = choose(engine, networks, [input_set], "pieces")
     if not isinstance(chosen, Enumerator):
         raise ValueError(f"engine {chosen.name!r} does not list pieces: use star, vertices or skeleton")
     with watched(progress, time_limit) as control:

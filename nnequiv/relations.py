@@ -150,7 +150,7 @@ class TopK:
     k: int
 
     def __post_init__(self):
-        if int(self.k) != self.k or self.k < 1:
+        if not (np.isfinite(self.k) and int(self.k) == self.k and self.k >= 1):
             raise ValueError(f"k is {self.k}: it must be a whole number, at least 1")
 
     def objectives(self, n_outputs: int) -> list[Objective]:

@@ -94,7 +94,7 @@ class Answer(Json):
         record = json.loads(text)
         names = {field.name for field in fields(cls)}
         values = {name: value for name, value in record.items() if name in names}
-        for name in ("lower", "upper"):
+        for name in ("lower", "upper", "seconds", "tolerance"):
             values[name] = float(values[name])
         if values["witness"] is not None:
             values["witness"] = tuple(float(v) for v in values["witness"])

@@ -38,6 +38,18 @@ def dot_error(length: int, magnitude):
     return gamma(length + 1) * magnitude + (length + 1) * 4 * UNDERFLOW
 
 
+def power_of_two(values) -> np.ndarray:
+    """The power of two just above each magnitude, 1 for zero; some power of two for what is not finite.
+
+    Scaling by it rounds nothing. Kept within 2^±1000, so that it can be divided by.
+
+    >>> power_of_two(np.array([3.0, 0.25, 0.0]))
+    array([4. , 0.5, 1. ])
+    """
+    _, exponent = np.frexp(values)
+    return np.ldexp(1.0, np.minimum(np.maximum(exponent, -1000), 1000))
+
+
 def evaluate_with_error(network: Network, points) -> tuple[np.ndarray, np.ndarray]:
     """Outputs in floats, and a proved bound on how far each is from the exact output.
 

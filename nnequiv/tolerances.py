@@ -11,8 +11,9 @@ TOLERANCE = 1e-6
 #: Safe side: anything above is kept, which costs time, never truth.
 MARGIN_TOL = 1e-9
 
-#: A neuron whose pre-activation leaves zero by no more than this on a piece is not split there. The
-#: amount by which it does leave zero is a rounding error of the piece and is carried into ``upper``.
+#: A neuron whose pre-activation leaves zero by no more than this on a piece is not split there: times its largest
+#: value on the input set where that is below 1, and never less than twice the error its value already has. The
+#: amount by which it does leave zero is an error of the piece and is carried into ``upper``.
 STABLE_TOL = 1e-9
 
 #: A piece counts as having interior if a ball of this radius fits in it. Only counts and the tests of
@@ -23,8 +24,9 @@ INTERIOR_TOL = 1e-7
 #: ``milp`` adds what such an error can do to its bound.
 MILP_TOL = 1e-6
 
-#: How far a witness keeps from the borders of guards and input set, tried in this order. Only ``lower`` can lose by it.
-WITNESS_SLACKS = (0.0, 1e-12, 1e-9)
+#: How far a witness keeps from the borders of guards and input set, as a share of the largest value of the border's
+#: row, tried in this order. The last is above HiGHS's own tolerance. Only ``lower`` can lose by it.
+WITNESS_SLACKS = (0.0, 1e-12, 1e-9, 1e-6)
 
 #: A vertex counts as on a plane if the value there is below this share of the terms it is the sum of. The engine
 #: ``vertices`` (over floats) does not split at a plane that leaves a piece by less; what it leaves by is proved and
@@ -34,3 +36,7 @@ PLANE_TOL = 1e-12
 #: Singular values of unit normals above this count in the rank of the planes through two vertices. Safe side: a pair
 #: taken for an edge by mistake adds a point inside the polytope, never loses one.
 RANK_TOL = 1e-13
+
+#: How far a witness moves from the best vertex towards the middle of its region, tried in this order, until rounding
+#: leaves it inside the input set and all guards. Only ``lower`` can lose by it.
+WITNESS_SHARES = (0.0, 2.0**-48, 2.0**-40, 2.0**-30, 2.0**-20, 2.0**-10, 0.25, 1.0)

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 
-from nnequiv.reach.engine import Engine
+from nnequiv.network import Network
+from nnequiv.reach.branch_and_bound import BranchAndBound
+from nnequiv.reach.engine import Engine, InputSet, interval_layers
 from nnequiv.reach.milp import Milp
+from nnequiv.reach.skeleton import Skeleton
 from nnequiv.reach.star import Star
+from nnequiv.reach.vertices import Vertices
 
-ENGINES = {engine.name: engine for engine in (Star, Milp)}
+ENGINES = {engine.name: engine for engine in (Star, Vertices, Skeleton, BranchAndBound, Milp)}
+
+#: Beyond this many free inputs the complex of pieces is out of reach: a vertex lies in 2^inputs of them.
+ENUMERABLE_INPUTS = 6
+#: With at most this many neurons that can have both signs, listing all pieces takes well under a second.
+FEW_UNSTABLE = 60
 
 
-def choose(engine: str | Engine, networks, input_set, question: str) -> tuple[Engine, str]:
+def choose(
+    engine: str | Engine, networks: Sequence[Network], input_sets: Sequence[InputSet], question: str
+) -> tuple[Engine, str]:
     """The engine to use, and why (empty if the caller named it).
+
+    Parameters
+    ----------
+    question : {"pieces", "maximum"}
 
     Raises
     ------
@@ -30,7 +46,27 @@ def choose(engine: str | Engine, networks, input_set, question: str) -> tuple[En
         near = get_close_matches(engine, [*ENGINES, "auto"], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"unknown engine {engine!r}: choose one of auto, {', '.join(ENGINES)}{hint}")
-    return Star(lp="highspy"), "auto: the only exact engine for every question"
+    return _best(networks, input_sets, question)
+
+
+def _best(networks, input_sets, question: str) -> tuple[Engine, str]:
+    """Every engine here is exact: ``auto`` never trades proof for speed, it only guesses which is fastest."""
+    free = max(len(input_set.free) for input_set in input_sets)
+    if question == "pieces":
+        if free <= ENUMERABLE_INPUTS:
+            return Skeleton(), f"auto: {free} free inputs, all pieces at once"
+        return Star(lp="highspy"), f"auto: {free} free inputs, too many for vertices"
+    unstable = max(_unstable(networks, input_set) for input_set in input_sets)
+    size = f"{free} free inputs, {unstable} unstable neurons"
+    if free <= ENUMERABLE_INPUTS and unstable <= FEW_UNSTABLE:
+        return Skeleton(), f"auto: {size}, few pieces"
+    return BranchAndBound(), f"auto: {size}, too many pieces to list"
+
+
+def _unstable(networks, input_set: InputSet) -> int:
+    """Neurons that interval arithmetic cannot prove to keep their sign."""
+    layers = [bounds for network in networks for bounds in interval_layers(network, input_set.box)[:-1]]
+    return sum(int(((low < 0) & (high > 0)).sum()) for low, high in layers)
 
 
 def named(engine: Engine) -> str:

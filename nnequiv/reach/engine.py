@@ -81,7 +81,7 @@ class Optimum:
 
 @runtime_checkable
 class Engine(Protocol):
-    """The protocol. With a ``threshold`` a verdict is wanted: stop at ``lower > threshold`` or ``upper ≤ threshold``."""
+    """The protocol. With a ``threshold`` a verdict is wanted: stop once ``lower`` is above it or ``upper`` is not."""
 
     name: str
 
@@ -134,7 +134,8 @@ def interval_bound(networks: Sequence[Network], input_set: InputSet, objectives:
         rows, offsets = objective.goal, objective.goal_offset
         value = np.maximum(rows * lower, rows * upper).sum(axis=1) + offsets
         size = np.abs(rows) @ np.maximum(np.abs(lower), np.abs(upper)) + np.abs(offsets)
-        highest = max(highest, float((value + dot_error(rows.shape[1], size)).min()))
+        bounds = value + dot_error(rows.shape[1], size)
+        highest = max(highest, float(np.where(np.isnan(bounds), np.inf, bounds).min()))  # NaN: it overflowed
     return highest
 
 

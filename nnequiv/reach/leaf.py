@@ -166,18 +166,19 @@ def objective_program(leaf: Leaf, objective: Objective, inward: float = 0.0) -> 
 
     A single goal without guards is a linear function of α. Otherwise a variable t joins: ``max t`` with
     ``t ≤ goal_r`` for every goal and ``guard ≥ 0`` for every guard. With ``inward`` > 0 the program keeps that far
-    from every border and the errors are left out: it looks for a witness then, not for a bound.
+    (relative to its row) from every border and the errors are left out: it looks for a witness then, not for a bound.
     """
     goals = leaf.stacked.affine_map(objective.goal, objective.goal_offset)
     low, high = goals.interval()
     interval = float((high + goals.error).min())
     star = goals
-    border = star.bound - inward * np.abs(star.matrix).sum(axis=1)
+    reach = np.maximum(np.abs(star.lower), np.abs(star.upper))
+    border = star.bound - inward * (np.abs(star.matrix) @ reach)
     if objective.linear:
         constant = float(_raised(star)[0])
         return Program(star.basis[0], star.matrix, border, star.lower, star.upper, constant, interval)
     guards = leaf.stacked.affine_map(objective.guard, objective.guard_offset)
-    limit = _raised(guards) if inward == 0.0 else guards.center - inward * (1 + np.abs(guards.basis).sum(axis=1))
+    limit = _raised(guards) if inward == 0.0 else guards.center - inward * _largest(guards, reach)
     rows = [
         np.column_stack([star.matrix, np.zeros(len(border))]),
         np.column_stack([-goals.basis, np.ones(len(goals.center))]),
@@ -194,6 +195,10 @@ def objective_program(leaf: Leaf, objective: Objective, inward: float = 0.0) -> 
         constant=0.0,
         interval=interval,
     )
+
+
+def _largest(star: StarSet, reach: np.ndarray) -> np.ndarray:
+    return np.abs(star.center) + np.abs(star.basis) @ reach
 
 
 def _raised(star: StarSet) -> np.ndarray:

@@ -7,7 +7,7 @@ with the enumerating engines but the networks and the interval bounds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -15,11 +15,12 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import lil_matrix
 
 from nnequiv.control import Control, Stopped
-from nnequiv.lp import HighspySolver
+from nnequiv.lp import HighspySolver, LPError, silent
 from nnequiv.network import Network
 from nnequiv.reach.engine import InputSet, Optimum, interval_bound, interval_layers
 from nnequiv.reach.leaf import climb, leaf_around
 from nnequiv.relations import Objective
+from nnequiv.rounding import power_of_two
 from nnequiv.sets import StarSet
 from nnequiv.tolerances import MILP_TOL
 
@@ -30,6 +31,7 @@ class Milp:
 
     Notes
     -----
+    HiGHS's tolerances are absolute, so every variable and row is brought to size 1 by a power of two.
     The witness is re-evaluated, after an LP on its own piece has removed the solver's tolerance. ``upper`` is HiGHS's
     dual bound plus what errors of ``MILP_TOL`` in every constraint and binary can do, carried through the layers.
 
@@ -70,8 +72,8 @@ class Milp:
                         lower, index, witness = best.reached, i, best.point
                 if threshold is not None and lower > threshold:
                     raise Stopped("")
-        except (Stopped, KeyboardInterrupt) as stop:
-            reason = str(stop) if isinstance(stop, Stopped) else "interrupted"
+        except (Stopped, KeyboardInterrupt, LPError) as stop:
+            reason = "interrupted" if isinstance(stop, KeyboardInterrupt) else str(stop)
             upper = interval_bound(networks, input_set, objectives)
         proof = f"HiGHS's bound, if it keeps its tolerance of {MILP_TOL:g}"
         return Optimum(
@@ -81,15 +83,14 @@ class Milp:
 
 @dataclass
 class _Model:
-    """Rows ``low ≤ row @ v ≤ high`` and variable bounds; ``outputs`` says how y depends on v."""
+    """Rows ``row @ v ≤ high`` and variable bounds; ``outputs`` says how y depends on v."""
 
-    rows: list[tuple[dict[int, float], float, float]] = field(default_factory=list)
+    rows: list[tuple[dict[int, float], float]] = field(default_factory=list)
     lower: list[float] = field(default_factory=list)
     upper: list[float] = field(default_factory=list)
     binary: list[bool] = field(default_factory=list)
     outputs: list[tuple[dict[int, float], float]] = field(default_factory=list)
     output_error: list[float] = field(default_factory=list)
-    output_range: list[tuple[float, float]] = field(default_factory=list)
     nodes: list[int] = field(default_factory=lambda: [0])
 
     def variable(self, lower: float, upper: float, binary: bool = False) -> int:
@@ -114,10 +115,12 @@ def _encode(networks: Sequence[Network], input_set: InputSet) -> _Model:
     model, box = _Model(), input_set.box
     inputs = []
     for low, high in zip(box.lower, box.upper, strict=True):
-        inputs.append(({model.variable(low, high): 1.0}, 0.0) if low < high else ({}, float(low)))
+        size = float(power_of_two(max(abs(low), abs(high))))
+        inputs.append(({model.variable(low / size, high / size): size}, 0.0) if low < high else ({}, float(low)))
     for row, bound in zip(*input_set.cuts, strict=True):
         expression, constant = _combine(row, 0.0, inputs)
-        model.rows.append((expression, -np.inf, bound - constant))
+        size = float(power_of_two(max(map(abs, expression.values()), default=0.0)))
+        model.rows.append(_divided(expression, bound - constant, size))
     for network in networks:
         terms, error = inputs, np.zeros(network.n_inputs)
         ranges = interval_layers(network, box)
@@ -125,11 +128,10 @@ def _encode(networks: Sequence[Network], input_set: InputSet) -> _Model:
             error = np.abs(layer.weight) @ error
             pre = [_combine(row, bias, terms) for row, bias in zip(layer.weight, layer.bias, strict=True)]
             terms = [_relu(model, *values) for values in zip(pre, low, high, strict=True)]
-            error = error + 2 * MILP_TOL * (1 + np.maximum(np.abs(low), np.abs(high))) * ((low < 0) & (high > 0))
+            error = error + 2 * MILP_TOL * power_of_two(np.maximum(-low, high)) * ((low < 0) & (high > 0))
         last = network.layers[-1]
         model.outputs += [_combine(row, bias, terms) for row, bias in zip(last.weight, last.bias, strict=True)]
         model.output_error += (np.abs(last.weight) @ error).tolist()
-        model.output_range += list(zip(*ranges[-1], strict=True))
     return model
 
 
@@ -139,53 +141,79 @@ def _relu(model: _Model, pre: tuple[dict, float], low: float, high: float) -> tu
         return pre
     if high <= 0:
         return {}, 0.0
-    y, s = model.variable(0.0, high), model.variable(0.0, 1.0, binary=True)
-    coefficients, constant = pre
-    minus = {variable: -value for variable, value in coefficients.items()}
-    model.rows.append(({**minus, y: 1.0}, constant, np.inf))
-    model.rows.append(({**minus, y: 1.0, s: -low}, -np.inf, constant - low))
-    model.rows.append(({y: 1.0, s: -high}, -np.inf, 0.0))
-    return {y: 1.0}, 0.0
+    size = float(power_of_two(max(-low, high)))  # the variable is y / size
+    y, s = model.variable(0.0, high / size), model.variable(0.0, 1.0, binary=True)
+    plus, constant = _divided(*pre, size)
+    minus = {variable: -value for variable, value in plus.items()}
+    model.rows.append(({**plus, y: -1.0}, -constant))
+    model.rows.append(({**minus, y: 1.0, s: -low / size}, constant - low / size))
+    model.rows.append(({y: 1.0, s: -high / size}, 0.0))
+    return {y: size}, 0.0
+
+
+def _divided(coefficients: dict[int, float], constant: float, size: float) -> tuple[dict[int, float], float]:
+    return {variable: value / size for variable, value in coefficients.items()}, constant / size
 
 
 def _solve(
     model: _Model, networks, input_set, objective: Objective, control: Control
 ) -> tuple[float, np.ndarray | None]:
     """HiGHS's bound on one objective, with its error added, and the maximiser (None if it found none)."""
-    goals = [
-        _combine(row, offset, model.outputs) for row, offset in zip(objective.goal, objective.goal_offset, strict=True)
-    ]
-    guards = [
-        _combine(row, offset, model.outputs)
-        for row, offset in zip(objective.guard, objective.guard_offset, strict=True)
-    ]
-    error = float((np.abs(objective.goal) @ model.output_error).max())
-    guard_error = np.abs(objective.guard) @ model.output_error + MILP_TOL
     highest = interval_bound(networks, input_set, [objective])
-    t = len(model.lower)  # one more variable: the smallest goal
-    rows = list(model.rows)
-    rows += [({**{v: -a for v, a in goal.items()}, t: 1.0}, -np.inf, constant) for goal, constant in goals]
-    rows += [(guard, -constant - e, np.inf) for (guard, constant), e in zip(guards, guard_error, strict=True)]
-    matrix = lil_matrix((len(rows), t + 1))
-    for i, (expression, _, _) in enumerate(rows):
+    if not np.isfinite(highest):
+        raise LPError("numbers overflow")
+    lowest = -interval_bound(networks, input_set, _negated_goals(objective))
+    size = float(power_of_two(max(abs(highest), abs(lowest))))
+    rows = model.rows + _objective_rows(model, objective, size)
+    matrix = lil_matrix((len(rows), len(model.lower) + 1))
+    for i, (expression, _) in enumerate(rows):
         for variable, value in expression.items():
             matrix[i, variable] = value
     left = None if control.time_limit is None else max(control.time_limit - control.seconds, 0.0)
-    size = max(abs(highest), 1.0) * 1e3 + sum(abs(c) for _, c in goals)
-    result = milp(
-        -np.eye(t + 1)[t],
-        constraints=LinearConstraint(matrix.tocsr(), [low for _, low, _ in rows], [high for _, _, high in rows]),
-        integrality=np.array([*model.binary, False], dtype=int),
-        bounds=Bounds([*model.lower, -size], [*model.upper, highest]),
-        options={"mip_rel_gap": 0.0, **({} if left is None else {"time_limit": left})},
-    )
+    with silent():
+        result = milp(
+            -np.eye(len(model.lower) + 1)[-1],
+            constraints=LinearConstraint(matrix.tocsr(), -np.inf, [high for _, high in rows]),
+            integrality=np.array([*model.binary, False], dtype=int),
+            bounds=Bounds([*model.lower, lowest / size], [*model.upper, highest / size]),
+            options={"mip_rel_gap": 0.0, **({} if left is None else {"time_limit": left})},
+        )
     model.nodes[0] += int(getattr(result, "mip_node_count", 0) or 0)
-    if result.status == 2:
-        return -np.inf, None  # infeasible: no input satisfies the guards, to the solver's tolerance
-    if result.status not in (0, 1) or result.mip_dual_bound is None:
-        return highest, None
+    if result.status == 2 and len(objective.guard):
+        return -np.inf, None  # no input satisfies the guards, to the solver's tolerance
     if result.status == 1:
         control.check()  # out of time: stops the search if it is ours
-    bound = -result.mip_dual_bound
-    point = None if result.x is None else StarSet.from_input_set(input_set).inputs(result.x, input_set.box)
-    return min(highest, bound + error + MILP_TOL * (1 + abs(bound))), point
+    # Without binaries it is a linear program, which has no dual bound of its own.
+    bound = result.mip_dual_bound if any(model.binary) else result.fun if result.status == 0 else None
+    if result.status not in (0, 1) or bound is None:
+        return highest, None
+    point = None if result.x is None else _inputs(input_set, result.x)
+    error = float((np.abs(objective.goal) @ model.output_error).max()) + MILP_TOL * size
+    return min(highest, error - bound * size), point
+
+
+def _objective_rows(model: _Model, objective: Objective, size: float) -> list[tuple[dict[int, float], float]]:
+    """``t ≤ goal / size`` for every goal, where t is one more variable, and ``guard ≥ 0`` up to its error."""
+    t, rows = len(model.lower), []
+    for row, offset in zip(objective.goal, objective.goal_offset, strict=True):
+        expression, constant = _divided(*_combine(-row, -offset, model.outputs), size)
+        rows.append(({**expression, t: 1.0}, -constant))
+    for row, offset in zip(objective.guard, objective.guard_offset, strict=True):
+        expression, constant = _combine(-row, -offset, model.outputs)
+        largest = float(power_of_two(max(map(abs, expression.values()), default=0.0)))
+        error = float(np.abs(row) @ model.output_error) + MILP_TOL * largest
+        rows.append(_divided(expression, error - constant, largest))
+    return rows
+
+
+def _negated_goals(objective: Objective) -> list[Objective]:
+    """Minus each goal alone: an upper bound on all of these is minus a lower bound on every goal."""
+    pairs = zip(objective.goal, objective.goal_offset, strict=True)
+    return [replace(objective, goal=-row[None], goal_offset=-np.array([offset])) for row, offset in pairs]
+
+
+def _inputs(input_set: InputSet, values: np.ndarray) -> np.ndarray:
+    """The network input that the first variables of the program stand for."""
+    box, start = input_set.box, StarSet.from_input_set(input_set)
+    sizes = power_of_two(np.maximum(np.abs(start.lower), np.abs(start.upper)))
+    return start.inputs(values[: len(sizes)] * sizes, box)

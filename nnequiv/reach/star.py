@@ -78,7 +78,7 @@ class Star:
         threshold: float | None = None,
     ) -> Optimum:
         """The largest objective over all pieces: one LP a piece and objective that could still beat the best."""
-        solver, pieces, reason = lp.SOLVERS[self.lp](), 0, ""
+        solver, pieces, reason, proof = lp.SOLVERS[self.lp](), 0, "", "LP duality"
         lower, upper, index, witness = -np.inf, -np.inf, None, None
         try:
             for leaf in self._leaves(networks, input_set, solver, control):
@@ -96,10 +96,10 @@ class Star:
                 control.check(lower=lower, pieces=pieces)
                 if threshold is not None and lower > threshold:
                     raise Stopped("")
-        except (Stopped, KeyboardInterrupt) as stop:
-            reason = str(stop) if isinstance(stop, Stopped) else "interrupted"
-            upper = interval_bound(networks, input_set, objectives)
-        return Optimum(lower, max(upper, lower), index, witness, pieces, 0, solver.solved, reason, "LP duality")
+        except (Stopped, KeyboardInterrupt, lp.LPError) as stop:
+            reason = "interrupted" if isinstance(stop, KeyboardInterrupt) else str(stop)
+            upper, proof = interval_bound(networks, input_set, objectives), "interval arithmetic"
+        return Optimum(lower, max(upper, lower), index, witness, pieces, 0, solver.solved, reason, proof)
 
     def _leaves(self, networks, input_set, solver, control) -> Iterator[Leaf]:
         """The search: take a branch, push it to its leaf, put the other half of every split on the stack."""
@@ -126,15 +126,16 @@ class Star:
         """One neuron: its range on the star; then keep it, zero it, or split the star (Mo et al. 2024, Eq. 7)."""
         k, star = branch.neuron, branch.star
         low, high = (bound.item() for bound in star.interval([k]))
-        if not self.intervals or low < -STABLE_TOL < STABLE_TOL < high:
+        zero = max(STABLE_TOL * min(1.0, max(-low, high)), 2 * star.error[k])  # within its error a sign means nothing
+        if not self.intervals or low < -zero < zero < high:
             most, point = lp.maximise(solver, *star.objective(k))
             if point is None and self._empty(star, solver):
                 return None, None
             least, _ = lp.maximise(solver, *star.objective(k, sign=-1.0))
             low, high = max(low, star.center[k] - least), min(high, star.center[k] + most)
-        if low >= -STABLE_TOL:
+        if low >= -zero:
             return branch.active(violation=max(-low, 0.0)), None
-        if high <= STABLE_TOL:
+        if high <= zero:
             return branch.inactive(violation=max(high, 0.0)), None
         row, offset = star.basis[k], star.center[k]
         above, below = star.intersect(-row, offset), star.intersect(row, -offset)

@@ -91,6 +91,8 @@ class Box:
     def contains(self, point) -> bool:
         """Exactly: no tolerance."""
         point = np.asarray(point, dtype=np.float64)
+        if point.shape != self.lower.shape:
+            raise ValueError(f"point has shape {point.shape}, but the set has {self.dimension} inputs")
         return bool(np.all(self.lower <= point) and np.all(point <= self.upper))
 
     def clip(self, points) -> np.ndarray:

@@ -8,8 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from nnequiv.lp import HighspySolver, LPError, margin
+from nnequiv.lp import HighspySolver, LPError, margin, solve_scaled
 from nnequiv.rounding import dot_error
+from nnequiv.sets.arithmetic import rounded_up
 from nnequiv.sets.box import Box
 from nnequiv.tolerances import MARGIN_TOL
 
@@ -71,9 +72,12 @@ class Polytope:
 
     def contains(self, point) -> bool:
         """Exactly: no tolerance, no rounding."""
-        if self.within is not None and not self.within.contains(point):
+        point = np.asarray(point, dtype=np.float64)
+        if point.shape != (self.dimension,):
+            raise ValueError(f"point has shape {point.shape}, but the set has {self.dimension} inputs")
+        if not np.isfinite(point).all() or (self.within is not None and not self.within.contains(point)):
             return False
-        point = [Fraction(float(v)) for v in np.asarray(point, dtype=np.float64)]
+        point = [Fraction(float(v)) for v in point]
         return all(
             sum((Fraction(float(a)) * v for a, v in zip(row, point, strict=True) if a), Fraction(0)) <= float(b)
             for row, b in zip(self.matrix, self.bound, strict=True)
@@ -113,11 +117,10 @@ class Polytope:
         for i in np.flatnonzero(np.count_nonzero(self.matrix, axis=1) == 1):
             j = int(np.flatnonzero(self.matrix[i])[0])
             exact = Fraction(float(self.bound[i])) / Fraction(float(self.matrix[i, j]))
-            end = float(exact)
             if self.matrix[i, j] > 0:
-                upper[j] = min(upper[j], end if Fraction(end) >= exact else np.nextafter(end, np.inf))
+                upper[j] = min(upper[j], rounded_up(exact))
             else:
-                lower[j] = max(lower[j], end if Fraction(end) <= exact else np.nextafter(end, -np.inf))
+                lower[j] = max(lower[j], -rounded_up(-exact))
         return lower, upper
 
     def _proved_bounds(self, lower, upper) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +138,7 @@ class Polytope:
                 c = np.zeros(n)
                 c[j] = sign
                 try:
-                    solution = solver.solve(c, self.matrix, self.bound, -infinite, infinite)
+                    solution = solve_scaled(solver, c, self.matrix, self.bound, -infinite, infinite)
                 except LPError as error:
                     raise ValueError(f"the input set is unbounded: input {j} ({error.status})") from None
                 if not solution.feasible:

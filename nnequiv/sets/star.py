@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nnequiv.rounding import dot_error, gamma
+from nnequiv.rounding import UNDERFLOW, dot_error, gamma
 from nnequiv.sets.box import Box
 
 
@@ -61,11 +61,12 @@ class StarSet:
         reach = np.maximum(np.abs(self.lower), np.abs(self.upper))
         magnitude = size @ (np.abs(self.center) + np.abs(self.basis) @ reach) + np.abs(bias)
         length = weight.shape[1] + len(reach)
+        underflow = 4 * length * UNDERFLOW * reach.sum()  # of basis entries, which α multiplies
         return replace(
             self,
             center=weight @ self.center + bias,
             basis=weight @ self.basis,
-            error=(1 + gamma(length)) * (size @ self.error) + dot_error(length, magnitude),
+            error=(1 + gamma(length)) * (size @ self.error) + dot_error(length, magnitude) + underflow,
         )
 
     def intersect(self, row: np.ndarray, bound: float) -> StarSet:

@@ -1,0 +1,272 @@
+"""The whole pipeline on real digits: train, compress, find the exact discrepancy, repair, prove, report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nnequiv import plot
+from nnequiv.compression import Compressed, size
+from nnequiv.control import Stopped
+from nnequiv.datasets import Dataset, digits
+from nnequiv.io.files import write_atomically
+from nnequiv.io.npz import save_npz
+from nnequiv.network import Network
+from nnequiv.pipeline import (
+    CONTROLS,
+    Measured,
+    Recipe,
+    agreement,
+    compress_to,
+    measure,
+    sensitive_boxes,
+    train_control,
+    train_original,
+    worst,
+)
+from nnequiv.reach.engine import Engine
+from nnequiv.repair import Repair, repair
+from nnequiv.report import control_record, interval, markdown, summary_table, write_report
+from nnequiv.sets import Box
+from nnequiv.training import accuracy
+from nnequiv.version import VERSION
+
+#: Each stage has its own random stream, so that changing one leaves the others as they were.
+SPLIT, TRAIN, CHOOSE, REPAIR, CONTROL = range(5)
+
+
+@dataclass(frozen=True, eq=False)
+class Demo:
+    """What :func:`run_demo` made; ``record`` is the content of ``report.json``."""
+
+    original: Network
+    compressed: Compressed
+    out: Repair
+    images: np.ndarray
+    input_sets: tuple[Box, ...]
+    heldout_sets: tuple[Box, ...]
+    before: Measured
+    after: Measured
+    controls: dict[str, Measured]
+    record: dict
+
+    @property
+    def proved(self) -> bool:
+        return self.out.proved
+
+
+def run_demo(
+    folder,
+    compression: str = "narrow",
+    target: float = 2.0,
+    seed: int = 0,
+    *,
+    recipe: Recipe | None = None,
+    engine: str | Engine = "auto",
+    say: Callable[[str], None] | None = None,
+) -> Demo:
+    """Train f on the digits, compress it, repair it, prove it, and write the report into a folder.
+
+    Parameters
+    ----------
+    folder : str or path
+        Made if it is missing. Gets ``report.md``, ``report.json``, four figures and three networks.
+    compression : {"narrow", "prune", "quantize"}
+    target : float
+        Repaired means: every output within this of f's, on every input set.
+    seed : int
+        Decides everything random.
+    recipe : Recipe, optional
+    engine : str or engine
+    say : callable, optional
+        Gets a line of text now and then, and the table at the end.
+
+    Returns
+    -------
+    Demo
+        ``proved`` says whether the target was reached, with proof.
+
+    Raises
+    ------
+    ValueError
+        If the folder cannot be written or the compression is unknown; before anything is computed.
+    Stopped
+        If repair was interrupted; nothing is written then.
+    """
+    recipe, say, started = recipe or Recipe(), say or (lambda line: None), time.perf_counter()
+    folder = _writable(folder)
+    data = digits(_stream(seed, SPLIT))
+    f = train_original(data, recipe, _stream(seed, TRAIN))
+    g0, how = compress_to(f, compression, data, recipe.drop)
+    images, sets, heldout = _input_sets(f, g0, data, recipe, seed)
+    say(f"f: {_name(f)}, right on {_right(f, data)} of test images. g: {how}, {_name(g0)}, {_right(g0, data)}.")
+    out = _repair(f, g0, sets, data, target, recipe, seed, engine, say)
+    before = measure(f, g0, sets, heldout, data, engine, known=out.history[0].discrepancies)
+    after = measure(f, out.network, sets, heldout, data, engine, known=out.discrepancies)
+    controls = {}
+    for number, name in enumerate(CONTROLS):
+        say(f"Control: {name}.")
+        g = train_control(name, f, g0, sets, data, recipe, _stream(seed, CONTROL + number))
+        controls[name] = measure(f, g, sets, heldout, data, engine)
+    say("Agreement of classes.")
+    agree = {
+        key: {when: agreement(f, m.network, boxes, engine) for when, m in (("before", before), ("after", after))}
+        for key, boxes in (("agreement", sets), ("heldout_agreement", heldout))
+    }
+    record = _record(data, how, seed, f, before, after, out, controls) | agree
+    record["seconds"] = round(time.perf_counter() - started, 3)
+    demo = Demo(f, g0, out, images, tuple(sets), tuple(heldout), before, after, controls, record)
+    _write(folder, demo, data, recipe)
+    say("\n" + summary_table(record) + "\n")
+    say(f"Proved: within {target:g} of f on all input sets." if out.proved else f"NOT proved: {out.reason}.")
+    return demo
+
+
+def _stream(seed: int, stage: int) -> np.random.Generator:
+    return np.random.default_rng([seed, stage])
+
+
+def _input_sets(f, g0, data: Dataset, recipe: Recipe, seed: int):
+    """The images repair works on, boxes around them, and boxes around as many test images."""
+    rng = _stream(seed, CHOOSE)
+    images = data.train_points[rng.permutation(len(data.train_points))[: recipe.sets]]
+    kept_out = data.test_points[rng.permutation(len(data.test_points))[: recipe.sets]]
+    return images, *(sensitive_boxes(f, g0, points, recipe.free, recipe.radius) for points in (images, kept_out))
+
+
+def _repair(f, g0, sets, data, target: float, recipe: Recipe, seed: int, engine, say) -> Repair:
+    """Repair over all rounds, so that its steps are those of the controls; the target may be reached long before."""
+
+    def progress(round: int, lower: float, upper: float) -> None:
+        say(f"  round {round:2d}: largest |f - g| over all input sets {upper:.3f}")
+
+    say(f"Repair on {len(sets)} input sets:")
+    schedule = dict(rounds=recipe.rounds, steps=recipe.round_steps, batch=recipe.batch, stop_early=False)
+    rng = _stream(seed, REPAIR)
+    out = repair(f, g0, sets, data, target, rng=rng, engine=engine, progress=progress, **schedule)
+    if not out.discrepancies:
+        raise Stopped(f"repair was stopped before its proof: {out.reason}")
+    return out
+
+
+def _record(
+    data: Dataset, how, seed: int, f: Network, before: Measured, after: Measured, out: Repair, controls
+) -> dict:
+    """The content of ``report.json``, but for the seconds."""
+    g0, g = before.network, out.network
+    stages = {"original": f, "compressed": g0, "repaired": g}
+    reached = [entry.number for entry in out.history if entry.worst[1] <= out.target]
+    return {
+        "version": VERSION,
+        "data": data.name,
+        "seed": seed,
+        "compression": repr(how),
+        "networks": {name: _name(network) for name, network in stages.items()},
+        "accuracy": {name: accuracy(net, data.test_points, data.test_labels) for name, net in stages.items()},
+        "training_accuracy": {
+            name: accuracy(net, data.train_points, data.train_labels) for name, net in stages.items()
+        },
+        "size": {name: size(network).to_json() for name, network in stages.items()},
+        "sets": len(before.sets),
+        "target": out.target,
+        "proved": out.proved,
+        "reason": out.reason,
+        "round_reached": reached[0] if reached else None,
+        "discrepancy": {"before": interval(before.sets), "after": interval(after.sets)},
+        "heldout": {"before": interval(before.heldout), "after": interval(after.heldout)},
+        "controls": {name: control_record(measured) for name, measured in controls.items()},
+        "engine": after.sets[0].engine,
+        "history": [
+            {
+                "round": entry.number,
+                "lower": entry.worst[0],
+                "upper": entry.worst[1],
+                "loss": entry.loss if entry.number else None,
+                "accuracy": entry.accuracy,
+                "seconds": round(entry.seconds, 3),
+            }
+            for entry in out.history
+        ],
+    }
+
+
+def _write(folder: Path, demo: Demo, data: Dataset, recipe: Recipe) -> None:
+    """Everything into the folder, the report last: where it is, all it speaks of is there too."""
+    for name, network in (("original", demo.original), ("compressed", demo.compressed), ("repaired", demo.out.network)):
+        save_npz(network, folder / f"{name}.npz")
+    write_report(folder, demo.record, markdown(demo.record, recipe), figures(demo, data, recipe))
+
+
+def figures(demo: Demo, data: Dataset, recipe: Recipe) -> dict[str, bytes]:
+    """The four figures of the report, name → PNG."""
+    record, history = demo.record, demo.out.history
+    pair = f"f {record['networks']['original']}, g {record['networks']['compressed']} by {record['compression']}"
+    boxes = f"{record['sets']} boxes: image ± {recipe.radius:g} on {recipe.free} pixels"
+    caption = f"{record['data']}; {pair}; {boxes}; seed {record['seed']}"
+    rows = {"g, compressed": demo.before, **demo.controls, "g, repaired": demo.after}
+    target = record["target"]
+    uppers = np.array([entry.intervals[:, 1] for entry in history])
+    made = {
+        "comparison": plot.comparison_figure(
+            ["f, original", *rows],
+            [record["accuracy"]["original"], *(measured.accuracy for measured in rows.values())],
+            [np.nan, *(worst(measured.sets)[1] for measured in rows.values())],
+            [np.nan, *(worst(measured.heldout)[1] for measured in rows.values())],
+            target,
+            caption,
+            highlight=len(rows),
+        ),
+        "discrepancy": plot.discrepancy_figure(
+            *(np.array([[d.lower, d.upper] for d in m.sets]) for m in (demo.before, demo.after)), target, caption
+        ),
+        "history": plot.history_figure(
+            np.arange(len(history)),
+            uppers.max(axis=1),
+            np.median(uppers, axis=1),
+            [entry.loss for entry in history],
+            [entry.accuracy for entry in history],
+            target,
+            caption,
+        ),
+        "witness": _witness_figure(demo, data, caption),
+    }
+    return {name: plot.png(figure) for name, figure in made.items()}
+
+
+def _witness_figure(demo: Demo, data: Dataset, caption: str):
+    """The worst point of the worst input set before repair."""
+    which = int(np.argmax([discrepancy.lower for discrepancy in demo.before.sets]))
+    found, box = demo.before.sets[which], demo.input_sets[which]
+    point = np.array(found.witness)
+    outputs = {
+        "f": demo.original.evaluate(point),
+        "g before": demo.compressed.evaluate(point),
+        "g after": demo.out.network.evaluate(point),
+    }
+    free = np.column_stack(np.unravel_index(box.free, data.image_shape))
+    images = (image.reshape(data.image_shape) for image in (demo.images[which], point))
+    return plot.witness_figure(*images, free, outputs, found.output, f"{caption}; set {which}")
+
+
+def _writable(folder) -> Path:
+    """The folder, made if it is missing, and proved writable: a minute of work should not end on a full disk."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot be made ({error.strerror})") from None
+    probe = folder / "report.md"
+    write_atomically(probe, lambda file: file.write(b"The demo is running.\n"))
+    return folder
+
+
+def _name(network: Network) -> str:
+    return "-".join(str(width) for width in network.widths)
+
+
+def _right(network: Network, data: Dataset) -> str:
+    return f"{100 * accuracy(network, data.test_points, data.test_labels):.1f} %"

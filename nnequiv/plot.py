@@ -1,0 +1,181 @@
+"""Figures of the demo: made as objects, without any global state, in colours that the colour-blind can tell.
+
+Every function takes plain numbers and gives a :class:`matplotlib.figure.Figure`; :func:`png` turns one into bytes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+# Okabe and Ito's palette: told apart with any common colour blindness, and in grey by their lightness.
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+
+DOTS_PER_INCH = 130
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as the content of a PNG file."""
+    FigureCanvasAgg(figure)
+    buffer = io.BytesIO()
+    # No software version or date inside: the same figure gives the same bytes.
+    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _figure(width: float, height: float, title: str, caption: str) -> Figure:
+    """An empty figure with a title above and a caption in small grey letters below."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title, fontsize=11, fontweight="bold")
+    figure.supxlabel(caption, fontsize=7.5, color=GREY)
+    return figure
+
+
+def _plain(axes, grid: str = "y") -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis=grid, color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8)
+
+
+def comparison_figure(
+    names: Sequence[str], accuracies, sets, heldout, target: float, caption: str, highlight: int
+) -> Figure:
+    """Accuracy (left) and proved discrepancy (right) of every network, a row each.
+
+    Parameters
+    ----------
+    names : n names, the original first
+    accuracies : (n,) array
+    sets, heldout : (n,) arrays
+        Worst upper bound over the input sets, and over the held-out ones; NaN for the original.
+    target : float
+    highlight : int
+        The row to print in bold.
+    """
+    figure = _figure(8.2, 0.42 * len(names) + 1.6, "Accuracy, and how close to f each network is proved to be", caption)
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1, 1.5])
+    rows = np.arange(len(names))
+    left.plot(accuracies, rows, "o", color=BLUE, markersize=7)
+    left.axvline(accuracies[0], color=GREY, linewidth=0.8, linestyle=":")
+    for row, value in zip(rows, accuracies, strict=True):
+        left.annotate(
+            f"{100 * value:.1f}", (value, row), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=7
+        )
+    room = 1.05 - min(accuracies)
+    left.set_xlim(1.0 - room, 1.0 + 0.1 * room)
+    left.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
+    left.xaxis.get_major_locator().set_params(nbins=6, steps=[1, 2, 5, 10])
+    left.set_xlabel("accuracy on test images (%)", fontsize=9)
+    left.set_yticks(rows, names, fontsize=9)
+    left.get_yticklabels()[highlight].set_fontweight("bold")
+    left.set_ylim(len(names) - 0.5, -0.6)
+    right.plot(sets, rows, "o", color=ORANGE, markersize=7, label="input sets")
+    right.plot(heldout, rows, "D", color=GREEN, markersize=6, markerfacecolor="none", label="held-out sets")
+    right.axvline(target, color=GREY, linewidth=1, linestyle="--", label=f"target {target:g}")
+    right.set_xscale("log")
+    right.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    right.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if str(value)[0] in "25" else "")
+    right.tick_params(which="minor", labelsize=7)
+    right.set_xlabel("largest |f − g| over all sets, proved (logit units, log scale)", fontsize=9)
+    right.legend(fontsize=7.5, loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
+    _plain(left, "both")
+    _plain(right, "both")
+    return figure
+
+
+def discrepancy_figure(before: np.ndarray, after: np.ndarray, target: float, caption: str) -> Figure:
+    """The discrepancy interval of each input set before and after repair, sets ordered by what they were before.
+
+    Parameters
+    ----------
+    before, after : (sets, 2) arrays
+        ``[lower, upper]``.
+    """
+    figure = _figure(8.2, 3.8, "Discrepancy on every input set", caption)
+    axes = figure.subplots()
+    order = np.argsort(before[:, 1], kind="stable")
+    place = np.arange(len(order))
+    for intervals, color, marker, name in ((before, ORANGE, "o", "before"), (after, BLUE, "s", "after repair")):
+        lower, upper = intervals[order].T
+        axes.vlines(place, lower, upper, color=color, linewidth=1.2)
+        axes.plot(place, upper, marker, color=color, markersize=3, label=f"{name} (worst {upper.max():.3g})")
+    axes.axhline(target, color=GREY, linewidth=1, linestyle="--", label=f"target {target:g}")
+    axes.set_ylim(0, 1.2 * max(before.max(), after.max(), target))  # room for the legend
+    axes.set_xlim(-1, len(order))
+    axes.set_xlabel("input set, ordered by its discrepancy before", fontsize=9)
+    axes.set_ylabel("max |f − g| on the set\n(logit units)", fontsize=9)
+    axes.legend(fontsize=8, frameon=False, loc="upper left", ncols=3)
+    _plain(axes)
+    return figure
+
+
+def history_figure(
+    rounds: np.ndarray, worst: np.ndarray, median: np.ndarray, loss, accuracy, target, caption
+) -> Figure:
+    """How repair went: discrepancy, loss and training accuracy after each round, all ``(rounds + 1,)`` arrays."""
+    figure = _figure(8.2, 3.4, "Repair, round by round", caption)
+    first, second, third = figure.subplots(1, 3, width_ratios=[1.5, 1, 1])
+    first.plot(rounds, worst, "o-", color=ORANGE, markersize=4, label="worst set")
+    first.plot(rounds, median, "s-", color=BLUE, markersize=3.5, label="median set")
+    first.axhline(target, color=GREY, linewidth=1, linestyle="--", label=f"target {target:g}")
+    first.set_ylim(bottom=0)
+    first.set_ylabel("max |f − g| (logit units)", fontsize=9)
+    first.legend(fontsize=8, frameon=False)
+    second.plot(rounds, loss, "o-", color=GREEN, markersize=4)
+    second.set_ylim(bottom=0)
+    second.set_ylabel("mean loss of the round", fontsize=9)
+    third.plot(rounds, 100 * np.asarray(accuracy), "o-", color=BLUE, markersize=4)
+    third.set_ylabel("accuracy on training images (%)", fontsize=9)
+    for axes in (first, second, third):
+        axes.set_xlabel("round", fontsize=9)
+        axes.set_xticks(rounds[:: max(1, len(rounds) // 6)])
+        _plain(axes)
+    return figure
+
+
+def witness_figure(
+    center: np.ndarray, witness: np.ndarray, free: np.ndarray, outputs: dict[str, np.ndarray], output: int, caption: str
+) -> Figure:
+    """The input where f and g are farthest apart before repair, and what the networks say there.
+
+    Parameters
+    ----------
+    center, witness : (height, width) arrays
+        The image the input set lies around, and the witness; pixels in [0, 1].
+    free : (k, 2) int array
+        Rows and columns of the free pixels.
+    outputs : name → (m,) array
+        Outputs at the witness: f, g before, g after.
+    output : int
+        The output that is farthest.
+    """
+    figure = _figure(8.2, 3.0, f"Where f and g were farthest apart (output {output})", caption)
+    first, second, third = figure.subplots(1, 3, width_ratios=[1, 1, 2])
+    for axes, image, title in (
+        (first, center, "training image\n(white 0, black 1)"),
+        (second, witness, "witness\n(framed pixels are free)"),
+    ):
+        axes.imshow(image, cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
+        axes.set_xlabel(title, fontsize=9)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for row, column in free:
+            axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=ORANGE, linewidth=1.8))
+    place = np.arange(len(next(iter(outputs.values()))))
+    width = 0.8 / len(outputs)
+    for k, ((name, values), color) in enumerate(zip(outputs.items(), (GREY, ORANGE, BLUE), strict=True)):
+        third.bar(place + (k - (len(outputs) - 1) / 2) * width, values, width, color=color, label=name)
+    third.axvspan(output - 0.5, output + 0.5, color="#f2f2f2", zorder=0)
+    third.axhline(0, color="black", linewidth=0.6)
+    third.set_xticks(place)
+    third.set_xlabel("class", fontsize=9)
+    third.set_ylabel("output at the witness (logit)", fontsize=9)
+    third.legend(fontsize=8, frameon=False)
+    _plain(third)
+    return figure

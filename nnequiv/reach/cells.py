@@ -1,0 +1,80 @@
+"""The cells of a complex: counted without being formed, or formed as lists of vertices."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnequiv.reach.complex import Complex
+from nnequiv.reach.plan import Plan
+from nnequiv.tolerances import INTERIOR_TOL
+
+BATCH = 20_000  # cells judged in one call
+SMALL = 5_000  # edges of a complex that is small enough to judge every cell
+
+
+def pieces_by_home(complex_: Complex, plan: Plan) -> np.ndarray:
+    """Number of cells with interior in each box, (boxes,). Cells of a box cut in parts are counted in one part only.
+
+    Flat cells (thinner than a small multiple of ``INTERIOR_TOL``) are left out where they can be expected: where a plane
+    passed a vertex within rounding, and in complexes small enough to judge every cell. Elsewhere all are counted.
+
+    Every cell has one lowest vertex in a generic direction. A vertex on a plane that only cuts the work in parts is
+    no vertex of a true cell, and a true cell's lowest vertex is on no such plane.
+    """
+    rows = complex_.rows[: complex_.n_vertices]
+    direction = plan.rng(0).normal(size=plan.d)
+    heights, home = rows[:, : plan.d] @ direction, rows[:, plan.d].astype(int)
+    lowest = np.zeros(len(rows), dtype=int)
+    if complex_.near_misses or complex_.n_edges <= SMALL:  # some cells may be flat: look at each
+        _, offsets, vertices = cells(complex_)
+        solid = thickness(rows[:, : plan.d], offsets, vertices) > 4 * INTERIOR_TOL
+        order = np.lexsort((heights[vertices], np.repeat(np.arange(len(solid)), np.diff(offsets))))
+        np.add.at(lowest, vertices[order[offsets[:-1]]][solid], 1)
+    else:
+        lowest = _cells_above(complex_, heights)
+    artificial = plan.artificial
+    for ids in complex_.vertex_planes:
+        lowest[artificial[ids[: len(rows)]]] = 0
+    return np.bincount(home, weights=lowest, minlength=len(plan.job.homes)).astype(int)
+
+
+def _cells_above(complex_: Complex, heights: np.ndarray) -> np.ndarray:
+    """Of how many cells each vertex is the lowest.
+
+    The cells that have a vertex as lowest are those spanned by upward edges: one edge leaving each of its d planes.
+    So the number is the product over its planes of the number of upward edges leaving that plane.
+    """
+    edges, d = complex_.n_edges, complex_.d
+    a, b = complex_.start[:edges], complex_.end[:edges]
+    low = np.where(heights[a] < heights[b], a, b)
+    slot = low * np.int64(d)  # plus which of the vertex's planes the edge leaves
+    for j in range(d - 1):
+        slot += complex_.edge_planes[j][:edges] == complex_.vertex_planes[j][low]
+    return np.bincount(slot, minlength=complex_.n_vertices * d).reshape(-1, d).prod(axis=1)
+
+
+def cells(complex_: Complex) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All cells: names (cells,), offsets (cells + 1,), vertices; cell c has ``vertices[offsets[c]:offsets[c + 1]]``."""
+    edges = np.arange(complex_.n_edges)
+    names, which = complex_.cells_of(edges, complex_.hash[: complex_.n_edges])
+    names = np.concatenate([names, names])
+    vertices = np.concatenate([complex_.start[which], complex_.end[which]])
+    order = np.lexsort((vertices, names))
+    names, vertices = names[order], vertices[order]
+    new = np.append(True, (names[1:] != names[:-1]) | (vertices[1:] != vertices[:-1]))
+    names, vertices = names[new], vertices[new]
+    first = np.flatnonzero(np.append(True, names[1:] != names[:-1]))
+    return names[first], np.append(first, len(names)), vertices
+
+
+def thickness(positions: np.ndarray, offsets: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """How thick each cell is, (cells,): the smallest singular value of its centred vertices; 0 if there are too few."""
+    counts, d = np.diff(offsets), positions.shape[1]
+    result = np.zeros(len(counts))
+    for count in np.unique(counts[counts > d]):
+        same = np.flatnonzero(counts == count)
+        for chosen in np.array_split(same, len(same) // BATCH + 1):
+            corners = positions[vertices[offsets[chosen][:, None] + np.arange(count)]]  # (chosen, count, d)
+            corners = corners - corners.mean(axis=1, keepdims=True)
+            result[chosen] = np.linalg.svd(corners, compute_uv=False)[:, -1]
+    return result

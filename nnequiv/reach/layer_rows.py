@@ -1,0 +1,84 @@
+"""One affine map on all rows of a complex: new rows with the values of the next layer, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from nnequiv.reach.complex import Complex
+from nnequiv.reach.plan import Plan, Step
+from nnequiv.reach.state import State
+
+BLOCK = 1024  # rows of one matrix product: they stay in the cache
+SAMPLE = 4096  # rows that stand for all where only speed depends on it
+
+
+def write_layer(c: Complex, plan: Plan, state: State, step: Step, shift: np.ndarray):
+    """Replace the values in work by those of ``step``, its bias raised by ``shift``.
+
+    Columns: first the neurons with both signs, then the positive ones. Which those are is guessed on a sample; if a
+    neuron thought negative turns out otherwise, the product is made again. Outputs keep all columns.
+
+    Returns
+    -------
+    neurons : (columns,) int array
+    low, high : (n,) arrays
+        Least and largest value of every neuron over all vertices.
+    """
+    old, count = c.rows, c.n_vertices
+    base = plan.d + 2 + len(state.outputs.size)
+    order = np.arange(len(step.bias))
+    sample = _source(old, plan, state, step, shift, order)(slice(0, count, max(1, count // SAMPLE)))
+    low, high = sample.min(axis=0), sample.max(axis=0)
+    while True:
+        kept = len(order)
+        if not step.last:
+            rank = np.where(high < 0, 2, low >= 0)
+            order, kept = np.argsort(rank, kind="stable"), int((rank < 2).sum())
+        source = _source(old, plan, state, step, shift, order)
+        rows = c.other_rows(int(count * (1 if step.last else 1.5)) + 256, base + kept)
+        for first in range(0, count, BLOCK):
+            block = slice(first, min(first + BLOCK, count))
+            product = source(block)
+            rows[block, :base] = old[block, :base]
+            rows[block, base:] = product[:, :kept]
+            least, most = _extremes(product)
+            low[order], high[order] = np.minimum(low[order], least), np.maximum(high[order], most)
+        if (high[order[kept:]] < 0).all():
+            c.rows = rows
+            return order[:kept], low, high
+        c.undo_rows()
+
+
+def _source(rows, plan: Plan, state: State, step: Step, shift: np.ndarray, order: np.ndarray) -> Callable:
+    """A function from a slice of rows to the step's values there, neurons in this order, (k, n)."""
+    d, bias = plan.d, (step.bias + shift)[order]
+    if step.first:
+        weight, constant = plan.first_map(step.weight[order], bias)
+        if len(constant) == 1:
+            return lambda which: rows[which, :d] @ weight[0].T + constant[0]
+
+        def by_home(which):
+            home = rows[which, d].astype(int)
+            return constant[home] + np.einsum("kd,knd->kn", rows[which, :d], weight[home])
+
+        return by_home
+    base = d + 2 + len(state.outputs.size)
+    end, matrix = base + len(state.neurons), np.ascontiguousarray(step.weight[order][:, state.neurons].T)
+
+    def layer(which):
+        product = np.maximum(rows[which, base:end], 0.0) @ matrix
+        product += bias
+        return product
+
+    return layer
+
+
+def _extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least and largest of each column of ``(k, n)``. Long inner loops: 16 rows at a time, side by side."""
+    k, n = values.shape
+    if k % 16 == 0:
+        wide = values.reshape(-1, 16 * n)
+        return wide.min(axis=0).reshape(16, n).min(axis=0), wide.max(axis=0).reshape(16, n).max(axis=0)
+    return values.min(axis=0), values.max(axis=0)

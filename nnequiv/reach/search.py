@@ -1,0 +1,82 @@
+"""What every way of splitting shares: the best witness, the value a part must beat, and what closed parts add up to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nnequiv.reach.question import Best, Question
+
+
+@dataclass
+class Search:
+    """The state of one search.
+
+    Attributes
+    ----------
+    question : Question
+    best : Best
+        The best witness so far.
+    tolerance, relative : float
+        A part is closed when its bound is within ``max(tolerance, relative |lower|)`` of the witness.
+    threshold : float or None
+        For a verdict a bound ≤ threshold closes a part as well.
+    closed : float
+        Largest bound of a closed part.
+    stuck : float
+        Largest bound of a part that nothing can split any more, though it is above the target.
+    nodes : int
+        Parts bounded.
+    lps : int
+        Linear programs that were left to the simplex method.
+    """
+
+    question: Question
+    tolerance: float
+    relative: float
+    threshold: float | None
+    best: Best = field(init=False)
+    closed: float = -np.inf
+    stuck: float = -np.inf
+    nodes: int = 0
+    lps: int = 0
+
+    def __post_init__(self):
+        self.best = Best(self.question)
+
+    @property
+    def target(self) -> float:
+        """Only parts with a bound above this matter."""
+        lower = self.best.lower
+        enough = lower + max(self.tolerance, self.relative * abs(lower)) if np.isfinite(lower) else -np.inf
+        return enough if self.threshold is None else max(enough, self.threshold)
+
+    @property
+    def decided(self) -> bool:
+        """A counterexample is known: nothing else can change the verdict."""
+        return self.threshold is not None and self.best.lower > self.threshold
+
+    def close(self, bounds: np.ndarray) -> None:
+        self.closed = max(self.closed, float(np.max(bounds, initial=-np.inf)))
+
+    def give_up(self, bounds: np.ndarray) -> None:
+        self.stuck = max(self.stuck, float(np.max(bounds, initial=-np.inf)))
+
+
+@dataclass(frozen=True, eq=False)
+class Children:
+    """Parts to go on with: bounds ``(B,)`` inherited from their parents, and fields ``(B, …)``."""
+
+    bound: np.ndarray
+    fields: dict[str, np.ndarray]
+
+
+def outside(question: Question, center: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """Boxes ``(B,)`` proved to miss the input set: a half-space excludes all of them, rounding included."""
+    matrix, bound = question.input_set.cuts
+    if not len(bound):
+        return np.zeros(len(center), dtype=bool)
+    size = np.abs(matrix).T
+    slack = 1e-12 * ((np.abs(center) + radius) @ size + np.abs(bound)) + 1e-300
+    return (center @ matrix.T - radius @ size - slack > bound).any(axis=1)

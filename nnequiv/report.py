@@ -1,0 +1,141 @@
+"""The demo's report: ``report.json`` for programs, ``report.md`` for readers, from one record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnequiv.io.files import write_atomically
+from nnequiv.pipeline import Measured, Recipe, worst
+from nnequiv.results import plain
+
+
+def interval(discrepancies) -> dict:
+    """``{"lower": …, "upper": …}`` over all input sets together."""
+    lower, upper = worst(discrepancies)
+    return {"lower": lower, "upper": upper}
+
+
+def control_record(measured: Measured) -> dict:
+    """What ``report.json`` says of one control."""
+    return {
+        "accuracy": measured.accuracy,
+        "size": measured.size.to_json(),
+        "discrepancy": interval(measured.sets),
+        "heldout": interval(measured.heldout),
+    }
+
+
+def write_report(out: Path, record: dict, text: str, figures: dict[str, bytes]) -> None:
+    """``report.json``, ``report.md`` and the figures ``name.png`` into a folder; each file whole or not at all."""
+    for name, content in figures.items():
+        _write(out / f"{name}.png", content)
+    _write(out / "report.md", text.encode())
+    _write(out / "report.json", (json.dumps(plain(record), indent=2, allow_nan=False) + "\n").encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_atomically(path, lambda file: file.write(content))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, its columns aligned so that it reads well on a terminal too.
+
+    >>> print(table(["net", "size"], [["f", "2,778"]]))
+    | net | size  |
+    |-----|------:|
+    | f   | 2,778 |
+    """
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+
+    def line(cells):
+        rest = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
+        return "| " + " | ".join([cells[0].ljust(widths[0]), *rest]) + " |"
+
+    title = "| " + " | ".join(cell.ljust(width) for cell, width in zip(header, widths, strict=True)) + " |"
+    rule = "|" + "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])]) + "|"
+    return "\n".join([title, rule, *map(line, rows)])
+
+
+def summary_table(record: dict) -> str:
+    """Every network in a row: accuracy, size, discrepancy on the input sets and on the held-out ones, agreement."""
+    header = ["network", "accuracy", "nonzeros", "bits", "δ sets", "δ held-out", "agree sets", "agree held-out"]
+
+    def row(name: str, right: float, size: dict, *shares: str) -> list[str]:
+        return [name, _percent(right), f"{size['nonzeros']:,}", f"{size['bits']:,}", *shares, *[""] * (4 - len(shares))]
+
+    rows = [row("f, original", record["accuracy"]["original"], record["size"]["original"])]
+    for name, stage, when in (("g, compressed", "compressed", "before"), ("g, repaired", "repaired", "after")):
+        shares = [f"{record[key][when]['upper']:.3f}" for key in ("discrepancy", "heldout")]
+        shares += [_percent(record[key][when]) for key in ("agreement", "heldout_agreement")]
+        rows.append(row(name, record["accuracy"][stage], record["size"][stage], *shares))
+    for name, entry in record["controls"].items():
+        shares = [f"{entry[key]['upper']:.3f}" for key in ("discrepancy", "heldout")]
+        rows.append(row(f"control: {name}", entry["accuracy"], entry["size"], *shares))
+    return table(header, rows)
+
+
+def markdown(record: dict, recipe: Recipe) -> str:
+    """``report.md``."""
+    accuracy, before, after = record["accuracy"], record["discrepancy"]["before"], record["discrepancy"]["after"]
+    sets, target, reached = record["sets"], record["target"], record["round_reached"]
+    verdict = (
+        f"**Proved**: on all {sets} input sets, every output of the repaired g is within {target:g} of f's."
+        if record["proved"]
+        else f"**Not proved**: the target {target:g} is missed. {record['reason'][:1].upper()}{record['reason'][1:]}."
+    )
+    first = "in no round" if reached is None else f"first after round {reached}"
+    figures = "\n\n".join(
+        f"![{caption}]({name}.png)"
+        for name, caption in (
+            ("comparison", "Accuracy and proved discrepancy of every network"),
+            ("discrepancy", "Discrepancy on every input set, before and after repair"),
+            ("witness", "The worst witness before repair, and the outputs there"),
+            ("history", "Repair, round by round"),
+        )
+    )
+    compressed_by = f"{record['compression']}: {record['networks']['compressed']}"
+    training = record["training_accuracy"]
+    return f"""# Compression and repair of a network for the {record["data"]} images
+
+{verdict}
+
+The original f ({record["networks"]["original"]}) is right on {_percent(accuracy["original"])} of the test images.
+Compressed ({compressed_by}) it falls to {_percent(accuracy["compressed"])}, and somewhere on the input sets
+the two differ by {before["upper"]:.3f}. Repaired, at the same size, it is right on {_percent(accuracy["repaired"])},
+and the largest difference is {after["upper"]:.3f}.
+
+{summary_table(record)}
+
+- **δ**: the largest |f − g| of any output (logits) anywhere on any of the sets, as the upper end of a proved interval.
+  On the input sets: before [{before["lower"]:.6f}, {before["upper"]:.6f}],
+  after [{after["lower"]:.6f}, {after["upper"]:.6f}].
+- **agree**: share of the sets on which g provably gives f's class all over.
+- **bits**: what storing the values exactly takes. A float64 counts 64; a mask counts 1 a weight.
+
+{figures}
+
+## How to read it
+
+- **Input sets.** {sets} training images. In each, the {recipe.free} pixels where f − g is steepest may move by
+  ± {recipe.radius:g} within [0, 1]; all others are fixed. **Held-out sets**: as many, made the same way around test
+  images, which no training has seen.
+- **Strength.** The compression was chosen to cost about {100 * recipe.drop:.0f} points of accuracy on *training* images
+  ({_percent(training["original"])} to {_percent(training["compressed"])}). Test images chose nothing.
+- **Repair.** {recipe.rounds} rounds. Each adds the exact worst point of every set to the training points and takes
+  {recipe.round_steps} SGD steps. The target was reached {first}. The round with the least δ was kept, and then
+  proved from scratch with engine {record["engine"]}.
+- **Controls.** The same g, in the same {recipe.rounds * recipe.round_steps:,} steps, on other training points.
+  *labels*: the training labels, trained as f was. *distillation*: f's outputs on the training images, trained as
+  repair does. *random corners*: so too, but half of each batch are random corners of the input sets, where repair
+  has witnesses.
+- The proof speaks of the input sets only. What happens outside is measured on the held-out sets, not promised.
+
+Seed {record["seed"]}, {record["seconds"]:.0f} seconds, nnequiv {record["version"]}. The three networks lie beside this
+file: `nnequiv discrepancy original.npz repaired.npz --box BOX` looks at any other box.
+"""
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -1,0 +1,392 @@
+"""The skeleton engine: known answers on real networks, degenerate pairs, many boxes, parts, interruptions."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from nnequiv.control import Control
+from nnequiv.network import Network
+from nnequiv.reach.cells import cells
+from nnequiv.reach.complex import Degenerate
+from nnequiv.reach.engine import attained
+from nnequiv.reach.exploration import Exploration
+from nnequiv.reach.plan import SHIFTS
+from nnequiv.reach.skeleton import Skeleton, _jobs
+from nnequiv.reach.star import Star
+from nnequiv.reach.vertices import Vertices
+from nnequiv.relations import Order, Top1, TopK, discrepancy_objectives, output_objectives
+from nnequiv.sets import Box, Polytope
+from tests.oracles.brute_force import brute_force
+from tests.oracles.random_pairs import KINDS, random_pair
+from tests.oracles.real_pairs import ORIGINAL, acas, real_box, real_network
+
+SMALL = 0.5  # MB: so little that parts are bisected many times
+
+
+def discrepancy(pair, input_set, engine=None, **options):
+    engine = engine or Skeleton()
+    return engine.maximise(pair, input_set, discrepancy_objectives(pair[0].n_outputs), 1e-6, Control(), **options)
+
+
+def random_network(rng, *widths):
+    return Network(
+        (rng.normal(size=(m, n)) * 1.4 / np.sqrt(n), rng.normal(size=m) * 0.4)
+        for n, m in zip(widths, widths[1:], strict=False)
+    )
+
+
+def middling_pair(seed):
+    """A few thousand pieces in three dimensions: enough to be bisected under SMALL."""
+    rng = np.random.default_rng(seed)
+    return (random_network(rng, 3, 12, 10, 2), random_network(rng, 3, 9, 2)), Box(-np.ones(3), np.ones(3))
+
+
+# -- known answers --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "prop, pieces, lower, upper",
+    [
+        (
+            4,
+            19_143,
+            [0.1575686508062808, 0.1511581951767309, 0.13589379982872796, 0.08464335476236373, 0.07508090277461088],
+            [0.26529085131321417, 0.29123059332012524, 0.29564112969927137, 0.2802786192881366, 0.2958885538504914],
+        ),
+        (
+            3,
+            71_930,
+            [0.11823782058808247, 0.10710406456265087, 0.11277723886273494, 0.050968706174942424, 0.06950041252038683],
+            [0.16322901755173258, 0.17227824080814447, 0.17571800663922538, 0.14062369028329513, 0.17091523026364186],
+        ),
+    ],
+)
+def test_pieces_and_ranges_of_one_acas_network(prop, pieces, lower, upper):
+    network, box = real_network(ORIGINAL), real_box(f"acasxu/prop_{prop}.vnnlib")
+    found, low, high = Skeleton().survey((network,), box, Control())
+    assert found == pieces
+    np.testing.assert_allclose(low, lower, rtol=0, atol=5e-9)
+    np.testing.assert_allclose(high, upper, rtol=0, atol=5e-9)
+    assert (low <= lower).all() and (high >= upper).all()  # proved bounds lie outside
+
+
+@pytest.mark.parametrize(
+    "kind, prop, pieces, value, output",
+    [
+        ("retrain", 4, 252_474, 0.314442846714308, 2),
+        ("student", 4, 81_247, 0.325180845814014, 3),
+        pytest.param("retrain", 3, 817_376, 0.187909049367835, 2, marks=pytest.mark.slow),
+        pytest.param("student", 3, 555_046, 0.223509243581231, 3, marks=pytest.mark.slow),
+        pytest.param("retrain", 5, 270_519, 0.892791251607514, 3, marks=pytest.mark.slow),
+        pytest.param("student", 5, 180_114, 0.891595936699417, 3, marks=pytest.mark.slow),
+        pytest.param("retrain", 1, 854_192, 0.004096696589684, 3, marks=pytest.mark.slow),
+        pytest.param("student", 1, 1_302_735, 0.004870032022103, 3, marks=pytest.mark.slow),
+        pytest.param("retrain", 9, 1_255_096, 0.636421495150495, 4, marks=pytest.mark.slow),
+        pytest.param("student", 9, 975_509, 0.578317565572378, 2, marks=pytest.mark.slow),
+        pytest.param("retrain", 10, 1_527_386, 0.013336714152517, 2, marks=pytest.mark.slow),
+        pytest.param("student", 10, 919_083, 0.081788001929154, 2, marks=pytest.mark.slow),
+    ],
+)
+def test_known_discrepancies_of_acas_pairs(kind, prop, pieces, value, output):
+    pair, box = acas(kind, prop)
+    found = discrepancy(pair, box)
+    assert abs(found.pieces - pieces) <= 3  # pieces thinner than 1e-9 come and go
+    assert found.lower <= value + 1e-14 and found.lower == pytest.approx(value, abs=1e-9)
+    assert value <= found.upper <= value + 2e-8
+    assert discrepancy_objectives(5)[found.objective].output == output
+    assert box.contains(found.witness)
+
+
+@pytest.mark.parametrize(
+    "prop, pieces, value",
+    [
+        pytest.param(4, 248_573, 0.00196287266, marks=pytest.mark.slow),
+        pytest.param(3, 1_536_368, 0.0017548318, marks=pytest.mark.slow),
+    ],
+)
+def test_half_precision_copy_of_an_acas_network(prop, pieces, value):
+    f, box = real_network(ORIGINAL), real_box(f"acasxu/prop_{prop}.vnnlib")
+    half = Network([(l.weight.astype(np.float16), l.bias.astype(np.float16)) for l in f.layers])
+    found = discrepancy((f, half), box)
+    assert abs(found.pieces - pieces) <= 5
+    assert found.lower == pytest.approx(value, abs=1e-9) and found.upper == pytest.approx(value, abs=3e-8)
+
+
+# -- small pairs, most of them degenerate ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(len(KINDS)))
+def test_brute_force_agrees(seed):
+    f, g, input_set, kind = random_pair(seed)
+    if len(input_set.free) > 3:
+        pytest.skip("brute force takes too long in four dimensions: the exact engine judges those")
+    value, pieces = brute_force(f, g, input_set)
+    found = discrepancy((f, g), input_set)
+    message = f"seed {seed} ({kind}): {found}"
+    if value > -np.inf:  # brute force sees no piece in a flat set
+        assert found.lower == pytest.approx(value, abs=1e-8), message
+        assert found.upper == pytest.approx(value, abs=1e-7), message
+        assert pieces in (None, found.pieces), message
+
+
+def check_against_vertices(seed, judge):
+    f, g, input_set, kind = random_pair(seed)
+    objectives = discrepancy_objectives(f.n_outputs)
+    expected = judge.maximise((f, g), input_set, objectives, 1e-6, Control())
+    found = discrepancy((f, g), input_set)
+    message = f"seed {seed} ({kind}): {found} but {expected}"
+    assert found.upper >= expected.lower and found.lower <= expected.upper, message
+    if found.witness is not None:
+        assert input_set.contains(found.witness), message
+        assert found.upper - found.lower <= 1e-8 * max(1.0, abs(found.upper)), message
+        reached = attained((f, g), objectives[found.objective], found.witness)[0]
+        assert found.lower == pytest.approx(reached, rel=1e-13, abs=1e-15), message
+    else:
+        assert kind == "face of a box" or expected.witness is None, message
+
+
+@pytest.mark.parametrize("first", range(0, 110, 10))
+def test_vertices_engine_agrees(first):
+    for seed in range(first, first + 10):
+        check_against_vertices(seed, Vertices())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, 2000, 50))
+def test_exact_vertices_agree_on_two_thousand_pairs(first):
+    for seed in range(first, first + 50):
+        check_against_vertices(seed, Vertices(arithmetic="exact"))
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-6, 1e-8, 1e-10, 1e-11, 1e-12, 1e-13, 1e-14, 1e-15])
+def test_a_nearly_equal_copy(size):
+    """Planes that differ by about the rounding: skipped, cut apart, or left to another engine; never a wrong number."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        f = random_network(rng, 3, 6, 5, 2)
+        g = Network([(l.weight + size * rng.normal(size=l.weight.shape), l.bias) for l in f.layers])
+        box = Box(-np.ones(3), np.ones(3))
+        found = discrepancy((f, g), box)
+        points = box.sample(rng, 2000)
+        seen = np.abs(f(points) - g(points)).max()
+        message = f"seed {seed}, noise {size}: {found}"
+        assert found.upper >= seen - 1e-15, message
+        assert found.upper - found.lower <= 1e-8, message
+
+
+def test_depth_seven_and_width_one():
+    rng = np.random.default_rng(5)
+    deep, narrow = random_network(rng, 2, 5, 4, 5, 4, 5, 4, 1), random_network(rng, 2, 1, 1)
+    box = Box([-1.0, -1.0], [1.0, 1.0])
+    found, expected = discrepancy((deep, narrow), box), discrepancy((deep, narrow), box, Vertices())
+    assert found.pieces == expected.pieces
+    assert found.upper == pytest.approx(expected.upper, abs=1e-9)
+
+
+def test_many_planes_through_one_point_in_each_dimension():
+    for d in (1, 2, 3, 4):
+        rows = np.array([[(k >> i & 1) * 2 - 1 for i in range(d)] for k in range(1 << d)], dtype=float)
+        f = Network([(rows, np.zeros(1 << d)), (np.ones((1, 1 << d)), [0.0])])
+        g = Network([(np.zeros((1, d)), [0.0])])
+        found = discrepancy((f, g), Box(-np.ones(d), np.ones(d)))
+        expected = np.maximum(rows @ np.ones(d), 0).sum()
+        assert found.lower == pytest.approx(expected, abs=1e-9) == found.upper, f"d = {d}: {found}"
+
+
+# -- objectives with guards and several goals -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("relation", [Top1(), Top1(0.1), TopK(2), Order(0, 1)], ids=repr)
+def test_relations_agree_with_star(relation):
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        pair = random_network(rng, 2, 5, 4, 3), random_network(rng, 2, 4, 3)
+        box, objectives = Box([-1.0, -1.0], [1.0, 1.0]), relation.objectives(3)
+        expected = Star(lp="highspy").maximise(pair, box, objectives, 1e-6, Control())
+        found = Skeleton().maximise(pair, box, objectives, 1e-6, Control())
+        message = f"seed {seed}: {found} but {expected}"
+        assert found.upper >= expected.lower and found.lower <= expected.upper, message
+        assert found.upper == pytest.approx(expected.upper, abs=1e-7), message
+        assert found.lower == pytest.approx(found.upper, abs=1e-6), message
+
+
+def test_a_threshold_stops_the_search():
+    pair, box = middling_pair(1)
+    full = discrepancy(pair, box, Skeleton(memory=SMALL))
+    early = discrepancy(pair, box, Skeleton(memory=SMALL), threshold=0.1 * full.lower)
+    assert early.lower > 0.1 * full.lower
+    assert early.nodes < full.nodes and early.upper >= full.upper
+
+
+# -- input sets -----------------------------------------------------------------------------------------------------
+
+
+def test_polytopes_agree_with_star():
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        pair = random_network(rng, 3, 5, 4, 2), random_network(rng, 3, 5, 2)
+        rows = np.vstack([np.eye(3), -np.eye(3), rng.normal(size=(3, 3))])
+        polytope = Polytope(rows, np.concatenate([np.ones(6), [0.5, 0.6, 0.7]]))
+        expected = discrepancy(pair, polytope, Star(lp="highspy"))
+        found = discrepancy(pair, polytope)
+        assert polytope.contains(found.witness), f"seed {seed}"
+        assert found.lower == pytest.approx(expected.upper, abs=1e-8) == found.upper, f"seed {seed}: {found}"
+
+
+def test_an_input_set_without_free_inputs():
+    pair, _ = middling_pair(2)
+    point = np.array([0.3, -0.2, 0.1])
+    found = discrepancy(pair, Box(point, point))
+    expected = np.abs(pair[0](point) - pair[1](point)).max()
+    assert found.pieces == 1 and found.lower <= expected <= found.upper <= found.lower + 1e-12
+
+
+def test_many_boxes_in_one_run_equal_one_by_one():
+    rng = np.random.default_rng(0)
+    pair = random_network(rng, 12, 8, 6, 3), random_network(rng, 12, 5, 3)
+    boxes = []
+    for _ in range(30):
+        free = rng.choice(12, size=int(rng.integers(0, 4)), replace=False)
+        boxes.append(Box.around(rng.normal(size=12), 0.8, free=free))
+    objectives = discrepancy_objectives(3)
+    together = Skeleton().maximise_each(pair, boxes, objectives, 1e-6, Control())
+    for k, (box, found) in enumerate(zip(boxes, together, strict=True)):
+        alone = Skeleton().maximise(pair, box, objectives, 1e-6, Control())
+        assert found.pieces == alone.pieces, f"box {k}"
+        assert found.lower == pytest.approx(alone.lower, abs=1e-9), f"box {k}"
+        assert found.lower <= found.upper <= found.lower + 1e-8, f"box {k}"
+        assert box.contains(found.witness)
+
+
+def test_two_networks_of_different_depth_or_none():
+    rng = np.random.default_rng(3)
+    affine, deep = random_network(rng, 2, 2), random_network(rng, 2, 4, 3, 3, 2)
+    box = Box([-1.0, 0.0], [1.0, 2.0])
+    for pair in ((affine, deep), (deep, affine), (affine, affine)):
+        found, expected = discrepancy(pair, box), discrepancy(pair, box, Vertices())
+        assert found.pieces == expected.pieces
+        assert found.upper == pytest.approx(expected.upper, abs=1e-9)
+
+
+# -- parts, processes, interruptions --------------------------------------------------------------------------------
+
+
+def test_bisected_parts_change_nothing():
+    for seed in range(3):
+        pair, box = middling_pair(seed)
+        whole, parts = discrepancy(pair, box), discrepancy(pair, box, Skeleton(memory=SMALL))
+        assert whole.nodes == 1 and parts.nodes > 4, f"seed {seed}"
+        assert parts.pieces == whole.pieces, f"seed {seed}"
+        assert parts.lower == pytest.approx(whole.lower, abs=1e-10), f"seed {seed}"
+        assert whole.lower <= parts.upper <= whole.lower + 1e-8, f"seed {seed}"
+
+
+def test_an_executor_changes_nothing():
+    pair, box = middling_pair(4)
+    alone = discrepancy(pair, box)
+    with ThreadPoolExecutor(2) as executor:
+        shared = discrepancy(pair, box, Skeleton(executor=executor, parts=5))
+    assert shared.nodes == 5
+    assert shared.pieces == alone.pieces
+    assert shared.lower == pytest.approx(alone.lower, abs=1e-10)
+    assert alone.lower <= shared.upper <= alone.lower + 1e-8
+
+
+@pytest.mark.parametrize("engine", [Skeleton(memory=SMALL), "executor"])
+def test_a_time_limit_leaves_what_is_proved(engine):
+    pair, box = middling_pair(0)
+    full = discrepancy(pair, box)
+    objectives = discrepancy_objectives(2)
+    with ThreadPoolExecutor(1) as executor:
+        engine = Skeleton(executor=executor, parts=5) if engine == "executor" else engine
+        found = engine.maximise(pair, box, objectives, 1e-6, Control(time_limit=0.0))
+    assert found.reason == "time limit of 0 s reached"
+    assert found.upper >= full.upper - 1e-9
+
+
+def test_ctrl_c_leaves_what_is_proved():
+    pair, box = middling_pair(0)
+    full = discrepancy(pair, box)
+    calls = []
+
+    def interrupt(**state):
+        calls.append(state)
+        if len(calls) == 20:
+            raise KeyboardInterrupt
+
+    control = Control(progress=interrupt, interval=0.0)
+    found = Skeleton(memory=SMALL).maximise(pair, box, discrepancy_objectives(2), 1e-6, control)
+    assert found.reason == "interrupted"
+    assert found.lower <= full.upper and found.upper >= full.lower
+    if found.witness is not None:
+        assert box.contains(found.witness)
+
+
+def test_degenerate_parts_are_tried_again_and_then_left_to_star(monkeypatch):
+    pair = (Network([([[1.0, 0.5], [0.3, -1.0]], [0.1, 0.0]), ([[1.0, -1.0]], [0.0])]),) * 2
+    pair = (pair[0], Network([([[1.0, 1.0]], [0.0])]))
+    box, attempts = Box([-1.0, -1.0], [1.0, 1.0]), []
+    honest = discrepancy(pair, box)
+
+    def refuse(self, columns, ids, near):
+        attempts.append(len(columns))
+        raise Degenerate("made up")
+
+    monkeypatch.setattr("nnequiv.reach.complex.Complex.cut", refuse)
+    found = discrepancy(pair, box)
+    assert len(attempts) == len(SHIFTS)
+    assert "star" in found.proof and found.lps > 0
+    assert found.upper == pytest.approx(honest.upper, abs=1e-8)
+    assert len(list(Skeleton().pieces(pair, box, Control()))) == honest.pieces
+    assert Skeleton().survey(pair, box, Control())[0] == honest.pieces
+
+
+# -- pieces ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("memory", [500.0, 0.3])
+def test_pieces_partition_the_box_and_carry_their_maps(memory):
+    rng = np.random.default_rng(7)
+    pair = random_network(rng, 2, 9, 8, 2), random_network(rng, 2, 10, 2)
+    box = Box([-1.0, -1.0], [1.0, 1.5])
+    pieces = list(Skeleton(memory=memory).pieces(pair, box, Control()))
+    assert len({piece.pattern.tobytes() for piece in pieces}) == len(pieces)  # no piece comes in parts
+    assert len(pieces) == discrepancy(pair, box).pieces
+    points = box.sample(rng, 500)
+    inside = np.array(
+        [(piece.polytope.matrix @ points.T <= piece.polytope.bound[:, None]).all(axis=0) for piece in pieces]
+    )
+    assert (inside.sum(axis=0) == 1).all()
+    for piece, mine in zip(pieces, inside, strict=True):
+        for where in (points[mine], piece.vertices):
+            outputs = np.hstack([network(where) for network in pair])
+            error = np.abs(outputs - where @ piece.matrix.T - piece.offset)
+            assert (error <= piece.error + 1e-14).all()
+            assert (piece.error < 1e-10).all()
+
+
+def test_cells_are_the_counted_pieces():
+    pair, box = middling_pair(6)
+    search = Exploration(pair, Skeleton()._search(pair, box).questions, 500.0, 0, _jobs([box]))
+    for leaf, _ in search.leaves(Control()):
+        assert len(cells(leaf.complex)[0]) == leaf.pieces.sum()
+
+
+def test_survey_of_a_pair_is_of_the_difference():
+    pair, box = middling_pair(3)
+    pieces, lower, upper = Skeleton().survey(pair, box, Control())
+    found = discrepancy(pair, box)
+    assert pieces == found.pieces
+    assert max(upper.max(), -lower.min()) == pytest.approx(found.upper, abs=1e-12)
+    points = box.sample(np.random.default_rng(0), 1000)
+    difference = pair[0](points) - pair[1](points)
+    assert (lower <= difference.min(axis=0)).all() and (difference.max(axis=0) <= upper).all()
+    assert len(output_objectives(2, pair=True)) == 4
+
+
+def test_bad_options_are_refused():
+    with pytest.raises(ValueError, match="memory is 0"):
+        Skeleton(memory=0.0)
+    with pytest.raises(ValueError, match="parts is 0"):
+        Skeleton(parts=0)
