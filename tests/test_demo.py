@@ -9,10 +9,10 @@ import pytest
 from nnequiv.demo import run_demo
 from nnequiv.io.npz import load_npz
 from nnequiv.pipeline import Recipe
-from nnequiv.reach.star import Star
+from nnequiv.reach.skeleton import Skeleton
 
 SMALL = Recipe(hidden=(10,), steps=800, sets=3, free=2, radius=0.1, rounds=2, round_steps=60)
-ENGINE = Star(lp="highspy")
+ENGINE = Skeleton()
 
 
 @pytest.fixture(scope="module")

@@ -19,12 +19,12 @@ from nnequiv.pipeline import (
     train_original,
     worst,
 )
-from nnequiv.reach.star import Star
+from nnequiv.reach.skeleton import Skeleton
 from nnequiv.sets import Box
 from nnequiv.training import accuracy, he_network
 
-ENGINE = Star(lp="highspy")
-RECIPE = Recipe(hidden=(8,), steps=300, batch=16, noise=0.0, sets=4, free=2, rounds=2, round_steps=30)
+ENGINE = Skeleton()
+RECIPE = Recipe(hidden=(8,), steps=1500, batch=16, noise=0.0, sets=4, free=2, rounds=2, round_steps=30)
 
 
 def _data(seed=0, count=200):

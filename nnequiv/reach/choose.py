@@ -18,8 +18,8 @@ ENGINES = {engine.name: engine for engine in (Star, Vertices, Skeleton, BranchAn
 
 #: Beyond this many free inputs the complex of pieces is out of reach: a vertex lies in 2^inputs of them.
 ENUMERABLE_INPUTS = 6
-#: With at most this many neurons that can have both signs, listing all pieces takes well under a second.
-FEW_UNSTABLE = 60
+#: With at most this many neurons that can have both signs, listing all pieces takes about a second at most.
+FEW_UNSTABLE = 200
 
 
 def choose(

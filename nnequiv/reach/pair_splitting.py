@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from nnequiv.reach.ascent import best_on_segments, climb
@@ -15,7 +17,7 @@ from nnequiv.rounding import UNIT, dot_error, gamma
 #: Gradient steps for the whole input set, and for a part.
 ROOT_STEPS, STEPS = 20, 10
 
-#: A climb starts from a part's suggestion if its value is at least this share of the best.
+#: A climb starts from a part's suggestion if its value is about this share of the best, at least.
 PROMISING = 0.8
 
 
@@ -43,12 +45,21 @@ def term_functionals(question: Question, pair: Pair):
     return f_rows @ f.weight, g_rows @ g.weight, constant, 2 * dot_error(goals.shape[1] + f.n_in, magnitude)
 
 
-class PairSplitting:
-    """Parts are ``objective (B,)``, ``term (B,)``, ``signs (B, 2 N)`` (f's neurons, then g's), and the choices they were
-    bounded with.
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Objectives that one term closes: a goal at the target, a guard below 0."""
 
-    A part is bounded by one term of its objective: its goal, or a guard that is nearer to failing everywhere. That
-    decides top-1 by each network's own flips: where f keeps its winner, the guards of all other winners fail.
+    term: int
+    is_goal: bool
+    objectives: np.ndarray
+
+
+class PairSplitting:
+    """Parts are ``group (B,)``, ``signs (B, 2 N)`` (f's neurons, then g's), and the choices they were bounded with.
+
+    An objective is closed by one of its terms: its goal, or a guard that is nearer to failing everywhere; a group are
+    all objectives that one term closes. So top-1 is decided by each network's own flips: where f keeps its winner, the
+    guards of all other winners fail.
 
     One split per pair suffices: with D's coefficient positive and f's sign known (or negative and g's known), D is
     linear in Δ once the partner's lower slope is set to 1 or 0.
@@ -76,21 +87,26 @@ class PairSplitting:
 
     def root(self, search: Search, bound: np.ndarray, objective: np.ndarray) -> Children | None:
         """Bound some objectives over the whole input set, after a first look for witnesses."""
-        box, count = self.question.input_set.box, len(objective)
+        box = self.question.input_set.box
         rng = np.random.default_rng(0)  # the same question always gets the same answer
         corners = self.pair.center + rng.choice([-1.0, 1.0], size=(24, box.dimension)) * self.pair.radius
         self._climb(search, np.vstack([box.center, box.sample(rng, 24), corners]), 1.0)
-        term = self._nearest_terms(search, objective)
+        self.groups = self._grouped(search, objective)
         if self.question.guards.shape[1]:
-            self._look_for_flips(search, term, rng)
+            self._look_for_flips(search, rng)
+        count = len(self.groups)
+        bound = np.array([bound[np.isin(objective, group.objectives)].max() for group in self.groups])
         choices = [standard_choice(line, count) for line in self.pair.lines]
         for choice in choices:
             choice.f_weight = choice.g_weight = np.zeros_like(choice.f_slope)
         signs = np.zeros((count, 2 * self.neurons), dtype=np.int8)
-        return self._bounded(search, bound, {"objective": objective, "term": term, "signs": signs}, choices, ROOT_STEPS)
+        return self._bounded(search, bound, {"group": np.arange(count), "signs": signs}, choices, ROOT_STEPS)
 
-    def _nearest_terms(self, search: Search, objective: np.ndarray) -> np.ndarray:
-        """The term of each objective that is nearest to closing it: what its bound lacks, over bound − centre value."""
+    def _grouped(self, search: Search, objective: np.ndarray) -> list[_Group]:
+        """Objectives by the term that is nearest to closing them: what its bound lacks, over bound − centre value.
+
+        A guard closes many objectives at once, so it is preferred.
+        """
         question = self.question
         center = np.hstack([network.evaluate(question.input_set.box.center) for network in question.networks])
         value = question.sign * (question.rows @ center)[question.row] + question.offset
@@ -100,22 +116,23 @@ class PairSplitting:
         lacking = self.terms[both] - wanted
         room = np.maximum(self.terms[both] - np.append(value, 0.0)[both], 1e-12 * np.abs(lacking) + 1e-300)
         nearness = np.where(np.isfinite(lacking), lacking, 1e300) / np.where(np.isfinite(room), room, 1.0)
-        return both[np.arange(len(objective)), nearness.argmin(axis=1)]
+        nearness[:, goals.shape[1] :] /= 2
+        chosen = nearness.argmin(axis=1)
+        term, is_goal = both[np.arange(len(objective)), chosen], chosen < goals.shape[1]
+        keys = sorted(set(zip(term.tolist(), is_goal.tolist(), strict=True)))
+        return [_Group(t, goal, objective[(term == t) & (is_goal == goal)]) for t, goal in keys]
+
+    def _terms(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The term of each part, and whether it is a goal."""
+        terms, goals = np.array([g.term for g in self.groups]), np.array([g.is_goal for g in self.groups])
+        return terms[group], goals[group]
 
     def expand(self, bound: np.ndarray, parts: dict, search: Search) -> dict[str, Children | None]:
         """Split each part at its costliest pair and bound both halves; also returns parts with nothing left to split."""
         lines, _ = self._lines(parts["signs"])
         choices, signs = self._choices(parts), self._signs(parts["signs"])
-        column, partner, splittable = self._select(parts["term"], lines, choices, signs)
-        box, rest = self.question.input_set.box, ~splittable
-        count = int(rest.sum())
-        ends = {
-            "lower": np.tile(box.lower, (count, 1)),
-            "upper": np.tile(box.upper, (count, 1)),
-            "objective": parts["objective"][rest],
-            "signs": parts["signs"][rest],
-        }
-        finish = Children(bound[rest], ends)
+        column, partner, splittable = self._select(self._terms(parts["group"])[0], lines, choices, signs)
+        finish = self._handed_on(bound, parts, np.flatnonzero(~splittable))
         split = np.flatnonzero(splittable)
         if not len(split):
             return {"signs": finish}
@@ -128,10 +145,21 @@ class PairSplitting:
         choices = self._choices(halves)
         return {"pairs": self._bounded(search, np.tile(bound[split], 2), halves, choices, STEPS), "signs": finish}
 
+    def _handed_on(self, bound: np.ndarray, parts: dict, rest: np.ndarray) -> Children:
+        """Parts to be finished by :class:`nnequiv.reach.relu_splitting.ReluSplitting`, once an objective."""
+        box, members = self.question.input_set.box, [self.groups[group].objectives for group in parts["group"][rest]]
+        rest = np.repeat(rest, [len(m) for m in members])
+        fields = {
+            "lower": np.tile(box.lower, (len(rest), 1)),
+            "upper": np.tile(box.upper, (len(rest), 1)),
+            "objective": np.concatenate([np.zeros(0, dtype=int), *members]),
+            "signs": parts["signs"][rest],
+        }
+        return Children(bound[rest], fields)
+
     def _bounded(self, search: Search, bound, fields, choices, steps) -> Children | None:
         """Prove bounds of parts, offer the points they suggest, close what can be closed."""
-        term, signs = fields["term"], self._signs(fields["signs"])
-        is_goal = (self.question.goals[fields["objective"]] == term[:, None]).any(axis=1)
+        (term, is_goal), signs = self._terms(fields["group"]), self._signs(fields["signs"])
         lines, empty = self._lines(fields["signs"])
         search.nodes += len(bound)
         rows = self.cf[term], self.cg[term], self.constant[term]
@@ -160,26 +188,27 @@ class PairSplitting:
         """Per part: the neuron to split (of 2 N), its partner's lower slope (of 2 N), and whether there is one."""
         done = self.pair.backward(self.cf[term], self.cg[term], self.constant[term], lines, choices, signs)
         steps = done.steps[::-1]
-        free = np.hstack([line.f_free | line.g_free for line in lines])
+        # A guard is about one network: the other's neurons do not matter.
+        f_free = np.hstack([line.f_free for line in lines]) & self.cf[term].any(axis=1)[:, None]
+        g_free = np.hstack([line.g_free for line in lines]) & self.cg[term].any(axis=1)[:, None]
+        free = f_free | g_free
         f_cost = np.hstack([step.f_rest * step.f_line[1] for step in steps])
         g_cost = np.hstack([step.g_rest * step.g_line[1] for step in steps])
         moved = np.hstack([step.moved for step in steps])
         cost = f_cost + g_cost + np.hstack([step.moved * step.d_line[1] for step in steps])
         worst = np.where(free, cost, -1.0).argmax(axis=1)
         part = np.arange(len(worst))
-        f_free = np.hstack([line.f_free for line in lines])[part, worst]
-        g_free = np.hstack([line.g_free for line in lines])[part, worst]
         t = moved[part, worst]
-        take_f = f_free & (~g_free | (t > 0) | ((t == 0) & (f_cost >= g_cost)[part, worst]))
+        take_f = f_free[part, worst] & (~g_free[part, worst] | (t > 0) | ((t == 0) & (f_cost >= g_cost)[part, worst]))
         column = np.where(take_f, worst, worst + self.neurons)
         return column, np.where(take_f, worst + self.neurons, worst), free[part, worst]
 
     def _polish(self, search: Search, points: np.ndarray) -> None:
         """Climb from the best of the suggested points, in short steps."""
-        values = search.question.values(points).max(axis=1)
+        values, lower = search.question.values(points).max(axis=1), search.best.lower
         order = np.argsort(-values)[:8]
-        order = order[values[order] > PROMISING * search.best.lower] if search.best.lower > 0 else order
-        if len(order):
+        order = order[values[order] > lower - (1 - PROMISING) * abs(lower)]
+        if len(order) and not self.question.guards.shape[1]:
             self._climb(search, points[order], 0.1)
 
     def _climb(self, search: Search, points: np.ndarray, first: float) -> None:
@@ -189,9 +218,10 @@ class PairSplitting:
         rows = np.split(mine, [self.question.networks[0].n_outputs], axis=1)
         search.best.offer(climb(self.question.networks, rows, box.lower, box.upper, points, first))
 
-    def _look_for_flips(self, search: Search, term: np.ndarray, rng: np.random.Generator) -> None:
+    def _look_for_flips(self, search: Search, rng: np.random.Generator) -> None:
         """Climb against the terms that could close the objectives, and look for a disagreement on the way there."""
         question, box = self.question, self.question.input_set.box
+        term = np.array([group.term for group in self.groups])
         goals = np.repeat(question.sign[term, None] * question.rows[question.row[term]], 3, axis=0)
         rows = np.split(goals, [question.networks[0].n_outputs], axis=1)
         starts = np.where(np.arange(len(goals))[:, None] % 3, box.sample(rng, len(goals)), box.center)

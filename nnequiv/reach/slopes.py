@@ -93,7 +93,9 @@ def _polyak(choices: list[Choice], gradients, excess: np.ndarray) -> None:
         choice.g_weight = np.maximum(choice.g_weight - length * g, 0.0)
 
 
-def sharpen(pair: Pair, cf, cg, constant, lines, choices: list[Choice], signs, target: np.ndarray, steps: int) -> Sharpened:
+def sharpen(
+    pair: Pair, cf, cg, constant, lines, choices: list[Choice], signs, target: np.ndarray, steps: int
+) -> Sharpened:
     """Improve the bounds of B functionals in a few steps: Adam for slopes and shares, Polyak steps for multipliers.
 
     Parameters

@@ -68,6 +68,16 @@ def _input_rows(input_set) -> tuple[np.ndarray, np.ndarray]:
     return embedding, np.array(rows).reshape(-1, len(free) + 1)
 
 
+def _solve(cost, matrix, bound):
+    """``min cost @ v : matrix @ v ≤ bound``. HiGHS gives up on some slivers: then again without presolve."""
+    free = [(None, None)] * len(cost)
+    for options in (LP_OPTIONS, LP_OPTIONS | {"presolve": False}, {"presolve": False}, {}):
+        result = linprog(cost, A_ub=matrix, b_ub=bound, bounds=free, options=options)
+        if result.status in (0, 2):
+            return result
+    raise RuntimeError(f"linprog ended with status {result.status}: {result.message}")
+
+
 def ball(rows: np.ndarray) -> tuple[float, np.ndarray]:
     """The largest ball in ``{α : rows @ (α, 1) ≤ 0}``, unit rows: its radius (negative if the set is empty) and centre.
 
@@ -78,9 +88,7 @@ def ball(rows: np.ndarray) -> tuple[float, np.ndarray]:
         return np.inf, np.zeros(0)
     matrix = np.hstack([rows[:, :-1], np.ones((len(rows), 1))])
     cost = np.append(np.zeros(d), -1.0)
-    result = linprog(cost, A_ub=matrix, b_ub=-rows[:, -1], bounds=[(None, None)] * (d + 1), options=LP_OPTIONS)
-    if result.status != 0:
-        raise RuntimeError(f"linprog ended with status {result.status}: {result.message}")
+    result = _solve(cost, matrix, -rows[:, -1])
     return result.x[-1], result.x[:-1]
 
 
@@ -137,10 +145,7 @@ def largest(piece: Pattern, objective, relaxed: float = 0.0) -> float:
     matrix = np.vstack([piece.rows[:, :-1], -goals[:, :-1], -guards[:, :-1]])
     t = np.concatenate([np.zeros(len(piece.rows)), np.ones(len(goals)), np.zeros(len(guards))])
     bound = np.concatenate([-piece.rows[:, -1], goals[:, -1], guards[:, -1] + relaxed])
-    cost, bounds = np.append(np.zeros(d), -1.0), [(None, None)] * (d + 1)
-    result = linprog(cost, A_ub=np.column_stack([matrix, t]), b_ub=bound, bounds=bounds, options=LP_OPTIONS)
-    if result.status not in (0, 2):
-        raise RuntimeError(f"linprog ended with status {result.status}: {result.message}")
+    result = _solve(np.append(np.zeros(d), -1.0), np.column_stack([matrix, t]), bound)
     return -result.fun if result.status == 0 else -np.inf
 
 

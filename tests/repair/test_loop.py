@@ -9,13 +9,13 @@ import pytest
 from nnequiv.compression import Compressed, Narrow, Prune, Quantize, compress
 from nnequiv.equivalence import max_discrepancies
 from nnequiv.network import Network
-from nnequiv.reach.star import Star
+from nnequiv.reach.skeleton import Skeleton
 from nnequiv.repair import repair
 from nnequiv.sets import Box
 from nnequiv.training import he_network
 
-ENGINE = Star(lp="highspy")
-SETS = [Box([-1.0, -1.0], [-0.5, -0.5]), Box([0.5, 0.5], [1.0, 1.0]), Box([-0.5, 0.2], [0.5, 0.2])]
+ENGINE = Skeleton()
+SETS = [Box([-1.0, -1.0], [0.0, 0.0]), Box([0.0, 0.0], [1.0, 1.0]), Box([-0.5, 0.2], [0.5, 0.2])]
 
 
 def _network(seed=0, widths=(2, 6, 5, 2)):
@@ -131,8 +131,8 @@ def test_time_limit_and_interruption_return_what_is_reached():
 
 
 def test_data_keep_the_network_right_away_from_the_input_sets():
-    f = _network(3)
-    g = compress(f, Narrow([5, 4]))
+    f = _network(2)
+    g = compress(f, Narrow([4, 4]))
     data = Box([2.0, 2.0], [3.0, 3.0]).sample(np.random.default_rng(0), 50)
 
     def error(network):
