@@ -13,10 +13,10 @@ SMALL = 5_000  # edges of a complex that is small enough to judge every cell
 
 
 def pieces_by_home(complex_: Complex, plan: Plan) -> np.ndarray:
-    """Number of cells with interior in each box, (boxes,). Cells of a box cut in parts are counted in one part only.
+    """Number of cells with interior in each box, (boxes,). A cell that a bisection cuts is counted once.
 
-    Flat cells (thinner than a small multiple of ``INTERIOR_TOL``) are left out where they can be expected: where a plane
-    passed a vertex within rounding, and in complexes small enough to judge every cell. Elsewhere all are counted.
+    Flat cells (thinner than a small multiple of ``INTERIOR_TOL``) are left out where they can be expected: where a
+    plane passed a vertex within rounding, and in complexes small enough to judge every cell. Elsewhere all count.
 
     Every cell has one lowest vertex in a generic direction. A vertex on a plane that only cuts the work in parts is
     no vertex of a true cell, and a true cell's lowest vertex is on no such plane.

@@ -94,7 +94,9 @@ class Complex(Buffers):
         self.planes = planes
         self.near_misses = False  # some cut passed within rounding of a vertex: cells may be flat
 
-    def cut(self, columns: np.ndarray, ids: np.ndarray, near: np.ndarray) -> tuple[int, np.ndarray]:
+    def cut(
+        self, columns: np.ndarray, ids: np.ndarray, near: np.ndarray, limit: float = np.inf
+    ) -> tuple[int, np.ndarray]:
         """Subdivide by the planes ``row[columns[k]] = 0`` with ids ``ids[k]``, in this order.
 
         Parameters
@@ -104,25 +106,30 @@ class Complex(Buffers):
             Values up to this count as zero for skipping; negative: never skip. A plane is skipped if no cell has
             values above ``near`` on both sides of it, which happens when it coincides with planes that exist.
 
+        limit : float
+            Stop once there are more vertices than this.
+
         Returns
         -------
-        cuts, skipped : int, (n,) bool array
-            How many cuts were made: the deepest chain of interpolations.
+        cuts, skipped : int, (done,) bool array
+            How many cuts were made (the deepest chain of interpolations), and which of the first ``done`` planes were
+            skipped; ``done < n`` if the limit was reached.
 
         Raises
         ------
         Degenerate
         """
-        cuts, skipped = 0, np.zeros(len(columns), dtype=bool)
-        for first in range(0, len(columns), WORD):
+        outcomes: list[bool | None] = []
+        while len(outcomes) < len(columns) and self.n_vertices <= limit:
+            first = len(outcomes)
             group = Group(self, self.planes.above, columns[first : first + WORD], ids[first : first + WORD])
             for k in range(group.size):
-                done = self._cut_one(group, k, near[first + k])
-                skipped[first + k] = done is False
-                cuts += bool(done)
+                outcomes.append(self._cut_one(group, k, near[first + k]))
+                if self.n_vertices > limit:
+                    break
             words = self.edge_word[: self.n_edges] & np.uint64(group.used)
             self.hash[: self.n_edges] += sum_of_bits(group.tables, words)
-        return cuts, skipped
+        return outcomes.count(True), np.array([outcome is False for outcome in outcomes], dtype=bool)
 
     def cut_in_two(self, column: int, plane: int) -> tuple[np.ndarray, np.ndarray]:
         """Subdivide by one plane; which edges ``(edges,)`` belong to its closed positive and negative side."""

@@ -1,42 +1,48 @@
 """Why a maximum over computed vertices is a proved bound: the error of every column of the skeleton's rows.
 
-Notation. A part of the input set is subdivided into cells; cell P has the computed vertices v with positions x_v, a
-sign for every neuron (its pattern p), and conv(P) is the convex hull of those positions. ``z^p`` is the exact affine
-map of neuron or output z under pattern p, with the weights as given. ``s(v)`` is the number stored in the row of v.
+Notation. A part of the input set is subdivided into cells; cell P has the computed vertices v with positions
+x_v, a sign for every neuron (its pattern p), and conv(P) is the convex hull of those positions. ``z^p`` is
+the exact affine map of neuron or output z under pattern p, with the weights as given. ``s(v)`` is the number
+stored in the row of v.
 
-**1. Cover.** Every x of the (sub-)box lies in conv(P) of some cell P, exactly, whatever rounding did to positions.
-The pair check keeps the complex simple (:mod:`nnequiv.reach.complex`). So a face of P (the connected vertices and edges
-of P on some of its planes) of codimension two in another face lies in exactly two faces between them. Build for each
-face a chain (mod 2) inside the convex hull of its vertices, by dimension: an edge is its segment; the chains of a
-face's facets form a cycle, for each of their facets occurs twice, and a cycle in a convex set bounds a chain in it.
-Let C be the sum over all cells. Its boundary is the sum over the faces on the box's sides: inner ones occur twice.
-A new vertex on a side ``x_i = c`` has ``x_i = c + t (c − c) = c`` exactly, so the chains of a side stay in the side. By
-induction over the sides of all dimensions, beginning with a corner, which is one vertex, they cover each side with
-degree one. So C covers the box. When a complex is bisected at ``x_i = c``, new vertices are set to c exactly, and
-both halves are such complexes of their own boxes.
+**1. Cover.** Every x of the (sub-)box lies in conv(P) of some cell P, exactly, whatever rounding did to
+positions. The pair check keeps the complex simple (:mod:`nnequiv.reach.complex`). So a face of P (the
+connected vertices and edges of P on some of its planes) of codimension two in another face lies in exactly
+two faces between them. Build for each face a chain (mod 2) inside the convex hull of its vertices, by
+dimension: an edge is its segment; the chains of a face's facets form a cycle, for each of their facets occurs
+twice, and a cycle in a convex set bounds a chain in it. Let C be the sum over all cells. Its boundary is the
+sum over the faces on the box's sides: inner ones occur twice. A new vertex on a side ``x_i = c`` has ``x_i =
+c + t (c − c) = c`` exactly, so the chains of a side stay in the side. By induction over the sides of all
+dimensions, beginning with a corner, which is one vertex, they cover each side with degree one. So C covers
+the box. When a complex is bisected at ``x_i = c``, new vertices are set to c exactly, and both halves are
+such complexes of their own boxes.
 
-**2. Half-spaces.** A polytope's row is cut as the plane of ``s = b − a x + shift``, the negative side dropped. Had it been
-kept, with the new vertices of the common border also in its cells, 1. would hold for the whole. But on those cells
-``s ≤ 0`` at all vertices up to rounding, less than the shift; so ``b − a x < 0`` there, and no x of the polytope is in them.
+**2. Half-spaces.** A polytope's row is cut as the plane of ``s = b − a x + shift``, the negative side
+dropped. Had it been kept, with the new vertices of the common border also in its cells, 1. would hold for the
+whole. But on those cells ``s ≤ 0`` at all vertices up to rounding, less than the shift; so ``b − a x < 0``
+there, and no x of the polytope is in them.
 
-**3. Signs.** In a cell where neuron k is positive, ``s_k(v) ≥ 0`` at all vertices, and ``≤ 0`` where it is negative.
-At the layer's product this is how signs are read; and interpolation, ``a + t (b − a)`` with ``0 ≤ t ≤ 1``, between two
-numbers ≥ 0 (≤ 0) is ≥ 0 (≤ 0) in floats, because rounding is monotone. Where a plane was skipped, the sign of a cell
-holds up to ``slack``: each cell has values beyond it on one side only (``Complex._one_sign_a_cell``).
+**3. Signs.** In a cell where neuron k is positive, ``s_k(v) ≥ 0`` at all vertices, and ``≤ 0`` where it is
+negative. At the layer's product this is how signs are read; and interpolation, ``a + t (b − a)`` with ``0 ≤ t
+≤ 1``, between two numbers ≥ 0 (≤ 0) is ≥ 0 (≤ 0) in floats, because rounding is monotone. Where a plane was
+skipped, the sign of a cell holds up to ``slack``: each cell has values beyond it on one side only
+(``Complex._one_sign_a_cell``).
 
-**4. Drift,** ``|s(v) − z^p(x_v)| ≤ drift`` for every vertex v of every cell with pattern p. A layer's product adds its
-rounding and the deliberate shift of its bias. One interpolation errs by at most ``6 u`` times the largest of the
-column, and moves the position by at most ``6 u`` times the largest coordinate, worth ``slope @ that`` in ``z^p`` with ``slope ≥
-|∂z^p/∂x|``; drift is convex along the edge otherwise. n planes cut in a layer nest at most n deep.
+**4. Drift,** ``|s(v) − z^p(x_v)| ≤ drift`` for every vertex v of every cell with pattern p. A layer's product
+adds its rounding and the deliberate shift of its bias. One interpolation errs by at most ``6 u`` times the
+largest of the column, and moves the position by at most ``6 u`` times the largest coordinate, worth ``slope @
+that`` in ``z^p`` with ``slope ≥ |∂z^p/∂x|``; drift is convex along the edge otherwise. n planes cut in a
+layer nest at most n deep.
 
-**5. Bend,** ``|z(x) − z^p(x)| ≤ bend`` for the true network z and every x in conv(P): ``z^p(x)`` is a convex combination of
-``z^p(v)``, so its sign is right up to drift and slack, and a ReLU taken by the wrong sign of a number that small errs
-by no more.
+**5. Bend,** ``|z(x) − z^p(x)| ≤ bend`` for the true network z and every x in conv(P): ``z^p(x)`` is a convex
+combination of ``z^p(v)``, so its sign is right up to drift and slack, and a ReLU taken by the wrong sign of a
+number that small errs by no more.
 
-So for every x in the box and every row of a goal: ``goal · y(x) ≤ max over v of goal · s(v) + |goal| · (drift + bend)``.
+So for every x in the box and every row of a goal: ``goal · y(x) ≤ max over v of goal · s(v) + |goal| · (drift
++ bend)``.
 
-Sound: yes, rounding included; no step rests on a test in floats without its error. Vectors are over neurons, not over
-columns. All sums of bounds are rounded up by :data:`UP`.
+Sound: yes, rounding included; no step rests on a test in floats without its error. Vectors are over neurons,
+not over columns. All sums of bounds are rounded up by :data:`UP`.
 """
 
 from __future__ import annotations
@@ -55,7 +61,7 @@ INTERPOLATION = 6 * UNIT
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """What is proved about n columns of the rows: ``slope`` (n, d); ``drift, bend, size`` (n,), size ≥ |stored value|."""
+    """What is proved about n columns of the rows: ``slope`` (n, d); ``drift, bend, size`` (n,), size ≥ |stored|."""
 
     slope: np.ndarray
     drift: np.ndarray

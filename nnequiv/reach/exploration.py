@@ -1,4 +1,4 @@
-"""All leaves of some jobs, whatever it takes: other shifts after :class:`Degenerate`, and an account of what is left."""
+"""All leaves of some jobs: other shifts after :class:`Degenerate`, and an account of what is left."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from nnequiv.reach.walk import Leaf, Walk
 from nnequiv.sets import Box
 
 #: Vertices beyond which a part gets slower, because it leaves the cache.
-BEST_CAP = 80_000
+BEST_CAP = 120_000
 
 
 def vertex_cap(plan: Plan, memory: float) -> int:
-    """Vertices a part may have under a memory budget in MB: a third for the part in work, the rest for parts put aside."""
+    """Vertices a part may have under a memory budget in MB: half for the part in work, half for others."""
     outputs = sum(network.n_outputs for network in plan.networks)
     widest = max(step.weight.shape[0] for step in plan.steps)
     row = 8 * (plan.d + 2 + outputs + max(widest, len(plan.questions.offsets)))
     edge = 40 + 2 * (plan.d - 1)
-    return int(min(BEST_CAP, memory * 1e6 / 3 / (3 * row + 2 * plan.d * edge)))
+    return int(min(BEST_CAP, memory * 1e6 / 2.2 / (3 * row + 2 * plan.d * edge)))
 
 
 @dataclass(eq=False)

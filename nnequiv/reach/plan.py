@@ -21,7 +21,7 @@ SHIFTS = (2.0**-46, 2.0**-30, 2.0**-50, 2.0**-20)
 NEAR = 4.0
 #: Ids kept for the planes that bisect a part; a part that has used all is not bisected further.
 BISECTIONS = 64
-#: Keeps our random numbers apart from a caller's: a direction drawn like the weights is parallel to one of their planes.
+#: Keeps our random numbers apart from a caller's: a direction drawn like the weights is parallel to a plane of theirs.
 STREAM = 0x5CE1E70
 
 
@@ -51,7 +51,7 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Questions:
-    """What splits the final complex: rows on the stacked outputs, so that goals are linear and guards decided on cells.
+    """What splits the final complex, so that goals are linear and guards decided on cells: rows on stacked outputs.
 
     ``rows`` (q, m) and ``offsets`` (q,). ``guards[o]``: rows that are the guards of objective o. ``ties[o]``: rows that
     are differences of its goals.
@@ -91,7 +91,7 @@ class Questions:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One affine map of the walk. ``first``: from positions; ``last``: to outputs; ``plane``: id of its first neuron."""
+    """One affine map of the walk. ``first``: of positions; ``last``: to outputs; ``plane``: of its first neuron."""
 
     weight: np.ndarray
     bias: np.ndarray
@@ -175,7 +175,7 @@ class Plan:
         return layer_weight.T[free].transpose(0, 2, 1), fixed @ layer_weight.T + bias
 
     def full_points(self, positions: np.ndarray, home: np.ndarray) -> np.ndarray:
-        """Positions of free inputs (k, d) in the boxes ``home`` (k,), as points of the input space, inside the boxes."""
+        """Positions of free inputs (k, d) in the boxes ``home`` (k,), as points (k, n) inside the boxes."""
         points = np.array([box.lower for box in self.job.boxes])[home]
         free = np.array([box.free for box in self.job.boxes])[home]
         np.put_along_axis(points, free, np.clip(positions, self.lower[home], self.upper[home]), axis=1)

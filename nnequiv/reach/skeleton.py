@@ -25,10 +25,12 @@ from nnequiv.reach.skeleton_pieces import pieces_of, point_piece
 from nnequiv.reach.tally import Tally, record, record_point
 from nnequiv.reach.walk import Leaf
 from nnequiv.relations import Objective, output_objectives
-from nnequiv.sets import Box, Polytope
+from nnequiv.sets import Polytope
 
 #: Boxes enumerated in one complex: enough to share the calls, few enough to stay in the cache.
 TOGETHER = 256
+#: Free inputs beyond which nothing is tried: a complex starts from the 2^d corners of its box.
+MOST_FREE = 16
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,14 @@ class Skeleton:
 
     Notes
     -----
-    Sound: yes, rounding included (:mod:`nnequiv.reach.drift`). Complete: yes, up to drift and bend, which are about 1e-9
-    of the outputs and part of ``upper``. Where near-equal planes defeat the pair check under every shift, that part of
-    the input set goes to :class:`nnequiv.reach.star.Star`; ``proof`` says so.
+    Sound: yes, rounding included (:mod:`nnequiv.reach.drift`). Complete: yes, up to drift and bend, which are about
+    1e-9 of the outputs and part of ``upper``. Where near-equal planes defeat the pair check under every shift, that
+    part of the input set goes to :class:`nnequiv.reach.star.Star`; ``proof`` says so.
     Source: Berzins 2023 (arXiv 2306.07212); see :mod:`nnequiv.reach.complex`.
 
     Examples
     --------
+    >>> from nnequiv.sets import Box
     >>> net = Network([([[1.0], [-1.0]], [0.0, 0.0]), ([[1.0, 1.0]], [0.0])])
     >>> Skeleton().survey((net,), Box([-1.0], [2.0]), Control())[0]
     2
@@ -83,7 +86,7 @@ class Skeleton:
         control: Control,
         threshold: float | None = None,
     ) -> Optimum:
-        """The largest objective, over the vertices of the complex. Objectives with guards or several goals split it further."""
+        """The largest objective, over the vertices; guards and several goals subdivide the complex further."""
         return self._solve(networks, [input_set], objectives, tolerance, control, threshold)[0]
 
     def maximise_each(
@@ -98,6 +101,7 @@ class Skeleton:
 
         Examples
         --------
+        >>> from nnequiv.sets import Box
         >>> net = Network([([[1.0]], [-1.0]), ([[1.0]], [0.0])])
         >>> boxes = [Box([0.0], [2.0]), Box([1.0], [4.0])]
         >>> goal = output_objectives(1, pair=False)[:1]
@@ -109,7 +113,7 @@ class Skeleton:
     def survey(
         self, networks: Sequence[Network], input_set: InputSet, control: Control
     ) -> tuple[int, np.ndarray, np.ndarray]:
-        """Number of pieces with interior, and proved bounds ``lower, upper`` on the outputs of f, or of f − g for a pair.
+        """Number of pieces with interior, and proved bounds ``lower, upper`` on the outputs: of f, or f − g of a pair.
 
         Raises
         ------
@@ -225,9 +229,9 @@ class Skeleton:
 
     def _fall_back(self, tally, failed: list[Job], networks, objectives, tolerance, control, threshold) -> None:
         """Leave to LPs what no shift could enumerate."""
-        from nnequiv.reach.star import Star
-
         for job in failed:
+            from nnequiv.reach.star import Star
+
             for k, box in zip(job.homes, job.boxes, strict=True):
                 part = Polytope(*job.cuts, box) if len(job.cuts[1]) else box
                 found = Star(lp="highspy").maximise(networks, part, objectives, tolerance, control, threshold)
@@ -263,6 +267,8 @@ def _jobs(input_sets: Sequence[InputSet]) -> list[Job]:
     jobs = []
     for k, input_set in enumerate(input_sets):
         d = len(input_set.free)
+        if d > MOST_FREE:
+            raise ValueError(f"{d} inputs are free: engine 'skeleton' takes at most {MOST_FREE}, use branch-and-bound")
         if len(input_set.cuts[1]) and d:
             jobs.append(Job(np.array([k]), (input_set.box,), input_set.cuts, np.zeros(2 * d, dtype=bool)))
         elif d:

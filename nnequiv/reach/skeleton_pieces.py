@@ -23,7 +23,7 @@ THIN = 1e-12
 
 @dataclass(eq=False)
 class _Cell:
-    """A cell, or the part of one in a bisected input set: vertices (k, d), their neurons' planes, errors of the outputs."""
+    """A cell, or what is known of one that a bisection cuts: vertices (k, d), their planes, output errors (m,)."""
 
     vertices: np.ndarray
     planes: np.ndarray
@@ -97,7 +97,7 @@ def _piece(cell: _Cell, plan: Plan, networks, input_set: InputSet) -> Piece:
 
 
 def _affine_maps(networks, pattern: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Stacked matrix (m, n) and offset (m,) for a pattern, and how far rounding can move their value over the box (m,)."""
+    """Stacked matrix (m, n) and offset (m,) of a pattern, and what rounding can do to their value in the box, (m,)."""
     matrices, offsets, errors = [], [], []
     reach = np.maximum(np.abs(box.lower), np.abs(box.upper))
     for network, signs in zip(networks, _by_network(networks, pattern), strict=True):

@@ -11,12 +11,28 @@ from nnequiv.reach.plan import Plan
 
 
 @dataclass(frozen=True, eq=False)
+class Cuts:
+    """Planes of a layer still to cut: their columns among the values (left,); and of all neurons (n,), what ReLU needs.
+
+    ``near``: values up to this count as zero when a plane is skipped. ``slack``: ``near`` where that happened, else 0.
+    ``low, high``: least and largest value.
+    """
+
+    columns: np.ndarray
+    near: np.ndarray
+    slack: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class State:
     """Where a part stands.
 
     ``step``: the next one. ``neurons`` (columns,): of the values in work. ``values``: what is proved about all neurons
-    of that step, after ReLU if there is one; ``outputs``: about the outputs so far. ``bisections``: how many planes made
-    the part; if any, ``lower, upper`` (d,) are its own box, else its boxes are whole.
+    of that step; ``outputs``: about the outputs so far. ``cuts``: what is left of a layer whose values are written but
+    whose planes are not all cut; None between layers, when ``values`` are those after ReLU. ``bisections``: how many
+    planes made the part; if any, ``lower, upper`` (d,) are its own box, else its boxes are whole.
     """
 
     step: int
@@ -25,6 +41,7 @@ class State:
     outputs: Columns
     lower: np.ndarray | None = None
     upper: np.ndarray | None = None
+    cuts: Cuts | None = None
     bisections: int = 0
     near_misses: bool = False
 

@@ -15,7 +15,7 @@ from nnequiv.reach.walk import Leaf
 from nnequiv.relations import Objective
 from nnequiv.rounding import UNIT, dot_error
 
-#: How far a witness is moved from its vertex towards the middle of its neighbours, until guards and cuts hold in floats.
+#: How far a witness moves from its vertex towards a point inside, until guards and cuts hold in floats.
 SHARES = (0.0, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2)
 #: Vertices tried as witness in a leaf, best first, where guards or cuts may refuse one.
 TRIES = 8
@@ -124,7 +124,7 @@ def record(tally: Tally, leaf: Leaf, plan: Plan, objectives: Sequence[Objective]
 
 
 def _witnesses_at(tally: Tally, leaf: Leaf, plan: Plan, objectives, tops: np.ndarray, values: np.ndarray) -> None:
-    """The best vertices ``tops``, one a box, as witnesses; ``values`` (tops, objectives). One evaluation an objective."""
+    """The best vertices ``tops``, one a box, as witnesses; ``values`` (tops, objectives)."""
     home = leaf.home[tops].astype(int)
     boxes, best = plan.job.homes[home], values.argmax(axis=1)
     promising = values.max(axis=1) > tally.lower[boxes]
@@ -136,16 +136,18 @@ def _witnesses_at(tally: Tally, leaf: Leaf, plan: Plan, objectives, tops: np.nda
 
 
 def _witness_near(tally: Tally, leaf: Leaf, plan: Plan, objectives, input_set, vertex: int, index: int) -> None:
-    """A vertex that may miss a guard or a half-space by rounding: try it, then points towards its neighbours' middle."""
+    """A vertex that may miss a guard or a half-space by rounding: try it, then points a little inside."""
     home = int(leaf.home[vertex])
-    guards = plan.questions.guards[index]
-    neighbours = _neighbours(leaf.complex, vertex)
-    neighbours = neighbours[(leaf.questions[neighbours][:, guards] >= 0).all(axis=1)]
-    if not len(neighbours):
-        neighbours = np.array([vertex])
-    position, middle = leaf.positions[vertex], leaf.positions[neighbours].mean(axis=0)
-    positions = position + np.array(SHARES)[:, None] * (middle - position)  # (shares, d)
-    points = plan.full_points(positions, np.full(len(SHARES), home))
+    allowed = (leaf.questions[:, plan.questions.guards[index]] >= 0).all(axis=1) & (leaf.home == home)
+    near = _neighbours(leaf.complex, vertex)
+    near = near[allowed[near]]
+    position = leaf.positions[vertex]
+    # Neighbours stay in the cells around the vertex; all vertices get away where those cells are thin as rounding.
+    around = [near, np.flatnonzero(allowed)]
+    targets = [leaf.positions[which].mean(axis=0) for which in around if len(which)]
+    shares = np.array(SHARES)[:, None]
+    positions = np.concatenate([position + shares * (target - position) for target in targets])
+    points = plan.full_points(positions, np.full(len(positions), home))
     k = int(plan.job.homes[home])
     reached = attained(plan.networks, objectives[index], points)
     for w in np.flatnonzero(reached > tally.lower[k]):

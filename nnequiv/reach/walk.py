@@ -4,7 +4,7 @@ Rows are ``[position (d) | home | scratch | outputs so far | values of the step 
 the box a vertex belongs to; interpolating two equal numbers keeps it. ``scratch`` is for bisections. Neurons that are
 negative everywhere in a part have no column.
 
-A part that grows over the memory budget is bisected at the border of a step and one half is put aside
+A part that grows over the memory budget is bisected, between two steps or within one, and one half is put aside
 (:mod:`nnequiv.reach.bisection`).
 """
 
@@ -23,7 +23,7 @@ from nnequiv.reach.complex import Complex, cube
 from nnequiv.reach.drift import INTERPOLATION, Columns
 from nnequiv.reach.layer_rows import write_layer
 from nnequiv.reach.plan import BISECTIONS, NEAR, Plan, Step
-from nnequiv.reach.state import State, part_box
+from nnequiv.reach.state import Cuts, State, part_box
 from nnequiv.rounding import UNDERFLOW, dot_error
 
 #: Vertices from which on a walk is worth dividing among processes.
@@ -95,7 +95,8 @@ class Walk:
             self.stack.pop()  # only now: an interruption must not lose a part
             while self.state.step < len(self.plan.steps):
                 control.check(left=len(self.stack) + 1)
-                seen[self.state.step] = self._complex.n_vertices
+                if self.state.cuts is None:
+                    seen[self.state.step] = self._complex.n_vertices
                 self._advance()
                 self._bisect_if_large()
             seen[self.state.step] = self._complex.n_vertices
@@ -146,24 +147,36 @@ class Walk:
     # -- one step ---------------------------------------------------------------------------------------------------
 
     def _advance(self) -> None:
-        """One affine map on all vertices, then all cuts of its neurons."""
-        plan, state = self.plan, self.state
-        step = plan.steps[state.step]
-        if step.last:
+        """An affine map on all vertices, or cuts by its neurons: all, or as many as the cap allows."""
+        step = self.plan.steps[self.state.step]
+        if self.state.cuts is not None:
+            self._cut(step)
+        elif step.last:
             self._finish_network(step)
-            return
-        values = self._proved(step)
-        shift = plan.shift(state.step, values.size)
-        neurons, low, high = write_layer(self._complex, plan, state, step, shift)
-        values, slack = values.shifted(shift).measured(low, high), np.zeros(len(low))
-        cut = np.flatnonzero((low[neurons] < 0) & (high[neurons] >= 0))
-        base = plan.d + 2 + len(state.outputs.size)
-        near = NEAR * shift[neurons[cut]]
-        times, skipped = self._complex.cut(base + cut, step.plane + neurons[cut], near)
-        slack[neurons[cut[skipped]]] = near[skipped]
-        values = values.interpolated(times, plan.reach).relu(low, high, slack)
-        outputs = state.outputs.interpolated(times, plan.reach)
-        self.state = replace(state, step=state.step + 1, neurons=neurons, values=values, outputs=outputs)
+        else:
+            self._begin_layer(step)
+
+    def _begin_layer(self, step: Step) -> None:
+        state, values = self.state, self._proved(step)
+        shift = self.plan.shift(state.step, values.size)
+        neurons, low, high = write_layer(self._complex, self.plan, state, step, shift)
+        columns = np.flatnonzero((low[neurons] < 0) & (high[neurons] >= 0))
+        cuts = Cuts(columns, NEAR * shift, np.zeros(len(low)), low, high)
+        self.state = replace(state, neurons=neurons, values=values.shifted(shift).measured(low, high), cuts=cuts)
+
+    def _cut(self, step: Step) -> None:
+        state, cuts, c = self.state, self.state.cuts, self._complex
+        neurons, base = state.neurons[cuts.columns], self.plan.d + 2 + len(state.outputs.size)
+        limit = max(self.cap, 1.5 * c.n_vertices)
+        times, skipped = c.cut(base + cuts.columns, step.plane + neurons, cuts.near[neurons], limit)
+        done, slack = len(skipped), cuts.slack.copy()
+        slack[neurons[:done][skipped]] = cuts.near[neurons[:done][skipped]]
+        values = state.values.interpolated(times, self.plan.reach)
+        outputs = state.outputs.interpolated(times, self.plan.reach)
+        left = replace(cuts, columns=cuts.columns[done:], slack=slack)
+        if not len(left.columns):
+            values, left = values.relu(cuts.low, cuts.high, slack), None
+        self.state = replace(state, step=state.step + (left is None), values=values, outputs=outputs, cuts=left)
 
     def _finish_network(self, step: Step) -> None:
         state = self.state
@@ -190,7 +203,7 @@ class Walk:
         shifts, pieces = np.zeros(q), pieces_by_home(c, plan)
         if q:
             proved = state.outputs.affine(questions.rows, questions.offsets)
-            # Guards: an x with guard ≥ 0 must not lie in a cell whose vertices are all negative, drift and bend included.
+            # An x with guard ≥ 0 must not lie in a cell whose vertices are all negative: twice drift and bend.
             rounding = proved.interpolated(q + BISECTIONS, plan.reach).error
             shifts = 2 * rounding + plan.shift(len(plan.steps), proved.size)
             old, count = c.rows, c.n_vertices
@@ -230,7 +243,8 @@ class Walk:
 
     def _bisect_if_large(self) -> None:
         c = self._complex
-        while c.n_vertices * self.growth[self.state.step] > self.cap:
+        growth = self.growth[self.state.step] if self.state.cuts is None else 1.0
+        while c.n_vertices * growth > self.cap:
             halves = bisect(c, self.plan, self.state)
             if halves is None:
                 return
