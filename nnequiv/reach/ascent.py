@@ -13,7 +13,7 @@ STEPS, SHORTER = 30, 0.85
 
 
 def _value_and_gradient(networks: Sequence[Network], rows: list[np.ndarray], points: np.ndarray):
-    """Values of one linear function of the stacked outputs a point, ``(k,)``, and gradients in the point, ``(k, n)``."""
+    """Values ``(k,)`` of one linear function of the stacked outputs a point, and gradients in the point ``(k, n)``."""
     value, gradient = np.zeros(len(points)), np.zeros_like(points)
     for network, row in zip(networks, rows, strict=True):
         pre = network.pre_activations(points)

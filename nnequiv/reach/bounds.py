@@ -108,8 +108,8 @@ def interval_rows(question: Question, lower: np.ndarray, upper: np.ndarray) -> t
 def smear(forms: RowForms, row: np.ndarray, parts: np.ndarray) -> np.ndarray:
     """How much halving each input would help: the split rule of the search over boxes.
 
-    For input j, the sum over unstable neurons k of ``|effect of k's error on the row| · |G_jk| / radius_k``: the share of
-    k's width that input j is responsible for, weighed by what k's error costs. Only a choice; proves nothing.
+    For input j, the sum over unstable neurons k of ``|effect of k's error on the row| · |G_jk| / radius_k``: the
+    share of k's width that input j is responsible for, weighed by what k's error costs. Only a choice; proves nothing.
 
     Parameters
     ----------

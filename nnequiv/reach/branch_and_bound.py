@@ -26,7 +26,7 @@ CLEARLY_TIGHTER = 0.7
 
 @dataclass(frozen=True)
 class BranchAndBound:
-    """Best-first search over parts of the input set, each with a proved upper bound; no LP solver.
+    """Best-first search over parts of the input set, each with a proved upper bound; a few NumPy calls a batch.
 
     The whole algorithm::
 
@@ -37,16 +37,15 @@ class BranchAndBound:
             bound them (NumPy, all at once), try the witnesses that the bounds suggest
             close every part whose bound is ≤ target
             split the others:
-                a box, few inputs      → halve the input with the largest smear        (input_splitting.py)
-                few unstable neurons,
-                or many inputs         → fix the sign of the costliest ReLU            (relu_splitting.py)
-                nearly equal networks  → the same, for the costliest pair of ReLUs     (pair_splitting.py)
+                few inputs, many unstable neurons    → halve the input with the largest smear      (input_splitting.py)
+                few unstable neurons, or many inputs → fix the sign of the costliest ReLU          (relu_splitting.py)
+                two nearly equal networks            → the same, for the costliest pair of ReLUs   (pair_splitting.py)
         upper ← the largest bound of any closed part, or best
 
-    A search starts from one box, or from all ReLUs free. Boxes are bounded by zonotopes of f and g that share the input's generators (zonotope.py, bounds.py), parts with
-    fixed signs by weak duality (dual.py) with multipliers from a few interior-point steps (newton.py), nearly
-    equal networks by their difference, layer by layer backward (differential.py, slopes.py). For a verdict the
-    target is at least the threshold, and the first witness above it ends the search.
+    Boxes are bounded by zonotopes of f and g that share the input's generators (zonotope.py, bounds.py). Parts with
+    fixed signs are bounded by weak duality (dual.py), with multipliers from a few interior-point steps (newton.py);
+    nearly equal networks by their difference, layer by layer backward (differential.py, slopes.py). For a verdict
+    the target is the threshold, and the first witness above it ends the search.
 
     Parameters
     ----------
@@ -55,7 +54,7 @@ class BranchAndBound:
     few : int
         A box with at most this many unstable neurons is finished by ReLU splits.
     few_pairs : int
-        Nearly equal networks with few inputs are split by pairs when at most this many pairs are unstable.
+        Nearly equal networks with few inputs are split by pairs when at most twice as many neurons are unstable.
     low_dimension : int
         Sets with at most this many free inputs are split along inputs first.
     relative : float
@@ -67,7 +66,8 @@ class BranchAndBound:
     -----
     Sound: yes, rounding included, for any input set, objectives and networks. Complete: up to rounding; a part whose
     neurons are all fixed and whose bound still exceeds the target is reported in ``reason``, never dropped.
-    Source: FINDINGS of this project; smear: Kearfott 1996; ReLU splits with duality: Bunel et al. 2020, Wang et al. 2021.
+    Source: Bunel et al. 2020 (branch and bound on ReLUs), Wang et al. 2021 (with multipliers for the splits), Kearfott
+    1996 (smear), Singh et al. 2018 (zonotopes), Teuber et al. 2025 (differential bounds).
     """
 
     batch: int = 128
@@ -116,22 +116,26 @@ class BranchAndBound:
         return _answer(search, max(working, *(queue.upper for queue in queues.values())), reason)
 
     def _start(self, search: Search, splits: dict, wide: bool) -> dict[str, Children]:
-        """One box; if it is wide what is left of it after the zonotopes, as pairs where bounding the difference pays."""
+        """One box; where bounding the difference pays, what its zonotopes leave of it, as pairs."""
         question, boxes = search.question, splits["boxes"].root(search)
         if not applies(question):
             return {"boxes": boxes}
-        pairs = PairSplitting(search)
-        if not wide:
+        if wide:
+            pairs = PairSplitting(search)
+        else:
             forms = row_forms(question, *center_and_radius(boxes.fields["lower"], boxes.fields["upper"]))
+            if forms.unstable[0] > 2 * self.few_pairs:
+                return {"boxes": boxes}
+            pairs = PairSplitting(search)
             apart = question.objective_upper(question.term_upper(forms.low, forms.high)).max()
-            if pairs.unstable > self.few_pairs or not pairs.first_bound() < CLEARLY_TIGHTER * max(apart, 0.0):
+            if not pairs.first_bound() < CLEARLY_TIGHTER * max(apart, 0.0):
                 return {"boxes": boxes}
         left = InputSplitting(np.inf).expand(boxes.bound, boxes.fields, search).get("signs")
         if left is None or not len(left.bound):
             return {}
         if wide and pairs.first_bound() > left.bound.max() and not question.guards.shape[1]:
             return {"signs": left}
-        splits["pairs"] = pairs
+        splits |= {"pairs": pairs, "signs": ReluSplitting(pairs.pair)}
         return {"pairs": pairs.root(search, left.bound, left.fields["objective"])}
 
     @staticmethod

@@ -56,14 +56,14 @@ def _best(networks, input_sets, question: str) -> tuple[Engine, str]:
         if free <= ENUMERABLE_INPUTS:
             return Skeleton(), f"auto: {free} free inputs, all pieces at once"
         return Star(lp="highspy"), f"auto: {free} free inputs, too many for vertices"
-    unstable = max(_unstable(networks, input_set) for input_set in input_sets)
+    unstable = max(unstable_neurons(networks, input_set) for input_set in input_sets)
     size = f"{free} free inputs, {unstable} unstable neurons"
     if free <= ENUMERABLE_INPUTS and unstable <= FEW_UNSTABLE:
         return Skeleton(), f"auto: {size}, few pieces"
     return BranchAndBound(), f"auto: {size}, too many pieces to list"
 
 
-def _unstable(networks, input_set: InputSet) -> int:
+def unstable_neurons(networks, input_set: InputSet) -> int:
     """Neurons that interval arithmetic cannot prove to keep their sign."""
     layers = [bounds for network in networks for bounds in interval_layers(network, input_set.box)[:-1]]
     return sum(int(((low < 0) & (high > 0)).sum()) for low, high in layers)

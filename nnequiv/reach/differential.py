@@ -1,4 +1,4 @@
-"""Differential backward bounds: how far two networks of equal architecture can be apart, bounding the difference itself.
+"""Differential backward bounds: how far two networks of equal architecture are apart, bounding the difference itself.
 
 Going backward, a functional ``cf · y_f + cg · y_g`` of a layer's post-activations is replaced by one of its
 pre-activations that is nowhere smaller. Where cf and cg oppose and both neurons are unstable, a share
@@ -16,7 +16,7 @@ Rounding. Let Y, Z, Z_Δ bound |y|, |z|, |Δ| over the whole input set. A layer 
 - in ``z W`` and ``z · b``: ``γ(n) |z| (|W| Y' + |b|)`` with Y' for the layer before, or for the inputs.
 
 :meth:`Pass.slack` adds all of it, with γ(4 n + 16) for every one. Sound: yes, for any slopes, shares and multipliers.
-Source: ReluDiff (Paulsen et al. 2020), NeuroDiff (2020), VeryDiff (Teuber et al. 2025); backward: CROWN (Zhang et al. 2018).
+Source: ReluDiff, NeuroDiff (Paulsen et al. 2020), VeryDiff (Teuber et al. 2025); backward: CROWN (Zhang et al. 2018).
 """
 
 from __future__ import annotations
@@ -207,11 +207,26 @@ class Pair:
         for f_rows, g_rows, constant in ((wf, 0 * wg, bf), (0 * wf, wg, bg), (wf, -wg, bf - bg)):
             rows = np.vstack([f_rows, -f_rows]), np.vstack([g_rows, -g_rows])
             upper = self.upper(*rows, np.concatenate([constant, -constant]), index)
+            upper = np.where(np.isnan(upper), np.inf, upper)  # overflow: nothing is known
             ends += [-upper[len(bf) :][None], upper[: len(bf)][None]]
         return PairBounds(*ends)
 
+    def by_layer(self, values: np.ndarray) -> list[np.ndarray]:
+        """Columns of all hidden neurons of one network, ``(B, N)``, cut into one array a layer."""
+        return np.split(values, np.cumsum([layer.n_out for layer in self.f.hidden])[:-1], axis=1)
+
+    def signs_of(self, signs: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Signs ``(B, 2 N)`` of f's neurons and then g's, as floats, a pair of arrays a layer."""
+        f, g = np.split(signs.astype(np.float64), 2, axis=1)
+        return list(zip(self.by_layer(f), self.by_layer(g), strict=True))
+
+    def lines_of(self, signs: np.ndarray) -> tuple[list[PairLayer], np.ndarray]:
+        """The lines of parts with fixed signs ``(B, 2 N)``, and which parts are empty."""
+        bounds = [b.with_signs(*own) for b, own in zip(self.bounds, self.signs_of(signs), strict=True)]
+        return [PairLayer.of(b) for b in bounds], np.any([b.empty for b in bounds], axis=0)
+
     def upper(self, cf, cg, constant, depth: int) -> np.ndarray:
-        """Proved upper bounds of functionals of the first ``depth`` layers' outputs, with standard choices, ``(B,)``."""
+        """Proved upper bounds ``(B,)`` of functionals of the first ``depth`` layers' outputs, with standard choices."""
         choices = [standard_choice(line, len(cf)) for line in self.lines[:depth]]
         done = self.backward(cf, cg, constant, self.lines[:depth], choices)
         return done.value + self.slack(done, constant)

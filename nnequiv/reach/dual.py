@@ -1,9 +1,9 @@
 """Bounds for parts with ReLU signs fixed by splitting: weak duality over the zonotope's own variables.
 
 A part's points are ``e`` in ``[−1, 1]^D``: the input and one error generator per unstable neuron. Rows ``A e ≤ b`` say
-what the plain zonotope forgets: split neurons keep their sign, and for a free unstable neuron ``y = s z + half (1 + e_k)``
-the triangle cuts ``y ≥ 0`` and ``y ≥ z``. Guards, half-spaces of the input set and further goals are rows too. Then for
-*any* λ ≥ 0
+what the plain zonotope forgets: split neurons keep their sign, and a free unstable neuron ``y = s z + half (1 + e_k)``
+satisfies the triangle cuts ``y ≥ 0`` and ``y ≥ z``. Guards, half-spaces of the input set and further goals are rows
+too. Then for *any* λ ≥ 0
 
     max { center + q · e : A e ≤ b, |e| ≤ 1 }  ≤  center + λ · b + ‖q − Aᵀ λ‖₁ .
 
@@ -13,6 +13,7 @@ Source: weak duality; Neumaier and Shcherbina 2004 for its safety in floats.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Rows:
         return cls(np.concatenate([r.matrix for r in rows], axis=1), np.concatenate([r.bound for r in rows], axis=1))
 
 
-def _pick(layer: HiddenLayer, index: np.ndarray, parts: np.ndarray):
+def pick(layer: HiddenLayer, index: np.ndarray, parts: np.ndarray):
     """Centre, generators (as rows), reach and error of chosen neurons of chosen parts."""
     z = layer.before
     center = np.take_along_axis(z.center[parts], index, axis=1)
@@ -48,24 +49,32 @@ def _pick(layer: HiddenLayer, index: np.ndarray, parts: np.ndarray):
     return center, generators, reach, error
 
 
+def placed(local: np.ndarray, first: int, width: int, inputs: int) -> np.ndarray:
+    """Rows over a layer's own generators (the inputs', then its network's errors so far) in the joint columns."""
+    matrix = np.zeros((*local.shape[:2], width))
+    matrix[:, :, :inputs] = local[:, :, :inputs]
+    matrix[:, :, first : first + local.shape[2] - inputs] = local[:, :, inputs:]
+    return matrix
+
+
 def _sign_rows(layer: HiddenLayer, signs: np.ndarray, parts: np.ndarray, place) -> Rows:
     """``sign · z ≥ 0`` for split neurons: ``−sign G e ≤ sign c + error``; one addition is rounded."""
     index = index_of(layer.cut[parts])
     used = np.take_along_axis(layer.cut[parts], index, axis=1)
     sign = np.take_along_axis(signs, index, axis=1).astype(np.float64)
-    center, generators, reach, error = _pick(layer, index, parts)
+    center, generators, reach, error = pick(layer, index, parts)
     return Rows.padded(place(-sign[:, :, None] * generators), sign * center + error + gamma(4) * reach, used)
 
 
 def _triangle_rows(layer: HiddenLayer, parts: np.ndarray, place, first_error: int) -> list[Rows]:
     """``y ≥ 0`` and ``y ≥ z`` for free unstable neurons.
 
-    With s = slope (or ``1 − slope``), the row's coefficients ``s G`` carry at most two roundings each; together with the
-    bound's own they are at most ``γ(8)`` of ``s (|c| + Σ|G| + error) + half``, plus underflow.
+    With s = slope (or ``1 − slope``), the row's coefficients ``s G`` carry at most two roundings each; with the bound's
+    own they are at most ``γ(8)`` of ``s (|c| + Σ|G| + error) + half``, plus underflow.
     """
     index = layer.index[parts]
     used = np.take_along_axis(layer.unstable[parts], index, axis=1)
-    center, generators, reach, error = _pick(layer, index, parts)
+    center, generators, reach, error = pick(layer, index, parts)
     slope = np.take_along_axis(layer.slope[parts], index, axis=1)
     half = np.take_along_axis(layer.half[parts], index, axis=1)
     own = np.arange(index.shape[1])
@@ -86,14 +95,7 @@ def relu_rows(forms: RowForms, signs: np.ndarray, parts: np.ndarray) -> list[Row
         first = column
         for layer in trace.hidden:
             n, count = layer.lower.shape[1], layer.index.shape[1]
-
-            def place(local, first=first):
-                """A layer's generators (the input's, then its own network's errors so far) in the joint columns."""
-                matrix = np.zeros((*local.shape[:2], width))
-                matrix[:, :, :n_inputs] = local[:, :, :n_inputs]
-                matrix[:, :, first : first + local.shape[2] - n_inputs] = local[:, :, n_inputs:]
-                return matrix
-
+            place = partial(placed, first=first, width=width, inputs=n_inputs)
             if layer.cut.any():
                 rows.append(_sign_rows(layer, signs[:, neuron : neuron + n], parts, place))
             if count:

@@ -32,6 +32,16 @@ def deciding_term(question: Question, forms: RowForms, terms: np.ndarray, object
     return both[parts[:, 0], nearness.argmin(axis=1)]
 
 
+def split_axis(forms: RowForms, row: np.ndarray, parts: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """The input to halve in each of some boxes ``(P,)``, for one row each; input 0 where all are fixed."""
+    if not len(forms.free):
+        return np.zeros(len(parts), dtype=int)
+    score = smear(forms, row, parts) * (radius[:, forms.free] > 0)
+    # Where no error generator reaches the row, only the widths are left to choose by.
+    score = np.where(score.max(axis=1, keepdims=True) > 0, score, radius[:, forms.free])
+    return forms.free[score.argmax(axis=1)]
+
+
 def halve(lower: np.ndarray, upper: np.ndarray, axis: np.ndarray):
     """Both halves of boxes ``(B, n)`` across one axis each; and which boxes are too thin for floats to halve."""
     part = np.arange(len(lower))
@@ -66,7 +76,7 @@ class InputSplitting:
         search.nodes += len(bound)
         forms = row_forms(question, center, radius)
         terms = question.term_upper(forms.low, forms.high)
-        values = np.minimum(question.objective_upper(terms), bound[:, None])  # (B, objectives)
+        values = np.fmin(question.objective_upper(terms), bound[:, None])  # (B, objectives); NaN says nothing
         values[outside(question, center, radius)] = -np.inf
         worst = values.argmax(axis=1)
         search.best.offer(self._candidates(question, forms, terms, worst, center, radius))
@@ -78,10 +88,7 @@ class InputSplitting:
             search.give_up(values[kept])
             return {}
         term = deciding_term(question, forms, terms, worst, target)[kept]
-        score = smear(forms, question.row[term], kept) * (radius[kept][:, forms.free] > 0)
-        # No error generator reaches the row: only the widths are left to choose by.
-        score = np.where(score.max(axis=1, keepdims=True) > 0, score, radius[kept][:, forms.free])
-        axis = forms.free[score.argmax(axis=1)]
+        axis = split_axis(forms, question.row[term], kept, radius[kept])
         first, second, thin = halve(lower[kept], upper[kept], axis)
         exact = (forms.unstable[kept] <= self.few) | thin
         halves = [np.concatenate([a[~exact], b[~exact]]) for a, b in zip(first, second, strict=True)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnequiv.reach.ascent import best_on_segments, climb
-from nnequiv.reach.differential import Choice, Pair, PairBounds, PairLayer, standard_choice
+from nnequiv.reach.differential import Choice, Pair, standard_choice
 from nnequiv.reach.question import Question
 from nnequiv.reach.search import Children, Search
 from nnequiv.reach.slopes import sharpen
@@ -16,6 +16,9 @@ from nnequiv.rounding import UNIT, dot_error, gamma
 
 #: Gradient steps for the whole input set, and for a part.
 ROOT_STEPS, STEPS = 20, 10
+
+#: Parts with at most this many free pairs go to the sharper dual bound, if the inputs are at most so many.
+FEW, SMALL = 8, 100
 
 #: A climb starts from a part's suggestion if its value is about this share of the best, at least.
 PROMISING = 0.8
@@ -33,7 +36,7 @@ def applies(question: Question) -> bool:
 
 
 def term_functionals(question: Question, pair: Pair):
-    """Goals and guards as functionals of the last hidden layer: coefficients ``(T, n)`` twice, constants, rounding ``(T,)``."""
+    """Terms on the last hidden layer: coefficients ``(T, n)`` for f and g, constants and rounding ``(T,)``."""
     goals, offset = question.sign[:, None] * question.rows[question.row], question.offset
     f, g = (network.layers[-1] for network in question.networks)
     f_rows, g_rows = goals[:, : f.n_out], goals[:, f.n_out :]
@@ -75,11 +78,6 @@ class PairSplitting:
         self.terms = np.append(
             self.pair.upper(self.cf, self.cg, self.constant, len(self.widths)) + self.rounding, np.inf
         )
-
-    @property
-    def unstable(self) -> int:
-        """Pairs of which a neuron is unstable over the whole input set."""
-        return int(sum((line.f_free | line.g_free).sum() for line in self.pair.lines))
 
     def first_bound(self) -> float:
         """The largest objective over the whole input set at most, before any choice is improved."""
@@ -128,9 +126,9 @@ class PairSplitting:
         return terms[group], goals[group]
 
     def expand(self, bound: np.ndarray, parts: dict, search: Search) -> dict[str, Children | None]:
-        """Split each part at its costliest pair and bound both halves; also returns parts with nothing left to split."""
-        lines, _ = self._lines(parts["signs"])
-        choices, signs = self._choices(parts), self._signs(parts["signs"])
+        """Split each part at its costliest pair and bound both halves; hand on parts with few pairs left to split."""
+        lines, _ = self.pair.lines_of(parts["signs"])
+        choices, signs = self._choices(parts), self.pair.signs_of(parts["signs"])
         column, partner, splittable = self._select(self._terms(parts["group"])[0], lines, choices, signs)
         finish = self._handed_on(bound, parts, np.flatnonzero(~splittable))
         split = np.flatnonzero(splittable)
@@ -159,8 +157,8 @@ class PairSplitting:
 
     def _bounded(self, search: Search, bound, fields, choices, steps) -> Children | None:
         """Prove bounds of parts, offer the points they suggest, close what can be closed."""
-        (term, is_goal), signs = self._terms(fields["group"]), self._signs(fields["signs"])
-        lines, empty = self._lines(fields["signs"])
+        (term, is_goal), signs = self._terms(fields["group"]), self.pair.signs_of(fields["signs"])
+        lines, empty = self.pair.lines_of(fields["signs"])
         search.nodes += len(bound)
         rows = self.cf[term], self.cg[term], self.constant[term]
         target = np.where(is_goal, search.target, 0.0)
@@ -201,7 +199,8 @@ class PairSplitting:
         t = moved[part, worst]
         take_f = f_free[part, worst] & (~g_free[part, worst] | (t > 0) | ((t == 0) & (f_cost >= g_cost)[part, worst]))
         column = np.where(take_f, worst, worst + self.neurons)
-        return column, np.where(take_f, worst + self.neurons, worst), free[part, worst]
+        few = free.sum(axis=1) <= (FEW if self.question.input_set.box.dimension <= SMALL else 0)
+        return column, np.where(take_f, worst + self.neurons, worst), ~few
 
     def _polish(self, search: Search, points: np.ndarray) -> None:
         """Climb from the best of the suggested points, in short steps."""
@@ -228,21 +227,6 @@ class PairSplitting:
         ends = climb(question.networks, rows, box.lower, box.upper, starts)
         search.best.offer(best_on_segments(lambda x: question.values(x).max(axis=1), box.center, ends))
 
-    def _cut(self, values: np.ndarray) -> list[np.ndarray]:
-        """Columns of all neurons, one array a layer."""
-        return np.split(values, np.cumsum(self.widths)[:-1], axis=1)
-
-    def _signs(self, signs: np.ndarray):
-        f, g = signs[:, : self.neurons], signs[:, self.neurons :]
-        return list(zip(self._cut(f.astype(np.float64)), self._cut(g.astype(np.float64)), strict=True))
-
-    def _lines(self, signs: np.ndarray) -> tuple[list[PairLayer], np.ndarray]:
-        """The lines of parts with fixed signs, and which parts are empty."""
-        bounds: list[PairBounds] = [
-            bounds.with_signs(f, g) for bounds, (f, g) in zip(self.pair.bounds, self._signs(signs), strict=True)
-        ]
-        return [PairLayer.of(b) for b in bounds], np.any([b.empty for b in bounds], axis=0)
-
     def _stored(self, choices: list[Choice]) -> dict[str, np.ndarray]:
         """Choices as fields of a part, in few bytes: any rounding of them is another choice."""
         slopes = [np.hstack([getattr(c, name) for c in choices]) for name in ("f_slope", "g_slope", "share")]
@@ -252,4 +236,4 @@ class PairSplitting:
     def _choices(self, fields: dict[str, np.ndarray]) -> list[Choice]:
         slopes = np.split(fields["slopes"].astype(np.float64), 3, axis=1)
         weights = np.split(fields["weights"].astype(np.float64), 2, axis=1)
-        return [Choice(*layer) for layer in zip(*(self._cut(v) for v in (*slopes, *weights)), strict=True)]
+        return [Choice(*layer) for layer in zip(*(self.pair.by_layer(v) for v in (*slopes, *weights)), strict=True)]

@@ -10,8 +10,8 @@ import numpy as np
 class Queue:
     """Parts with an upper bound each, the largest out first.
 
-    Beyond ``memory`` bytes of parts the newest come out first: the search turns depth-first and the queue grows by no more
-    than the depth of the tree times a batch.
+    Beyond ``memory`` bytes of parts the newest come out first: the search turns depth-first, and the queue grows by no
+    more than the depth of the tree times a batch.
 
     >>> queue = Queue(memory=1e6)
     >>> queue.push(np.array([1.0, 3.0]), {"name": np.array([7, 8])})

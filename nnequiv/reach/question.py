@@ -141,7 +141,7 @@ class Best:
         """Where rounding leaves a guard or a half-space open, as at ties: no rounding at all."""
         outputs = [y for network in self.question.networks for y in evaluate_exact(network, point)]
         value = self.question.objectives[objective].exact_value(outputs)
-        if value is None:
+        if value is None or abs(value) > np.finfo(float).max:
             return
         low = float(value)
         low = low if Fraction(low) <= value else float(np.nextafter(low, -np.inf))

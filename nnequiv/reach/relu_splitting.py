@@ -8,8 +8,10 @@ import numpy as np
 
 from nnequiv.lp import HighspySolver, LPError
 from nnequiv.reach.bounds import RowForms, row_forms
+from nnequiv.reach.differential import Pair
 from nnequiv.reach.dual import Rows, dual_upper, input_rows, relu_rows
 from nnequiv.reach.newton import multipliers
+from nnequiv.reach.pair_rows import pair_rows
 from nnequiv.reach.question import Question
 from nnequiv.reach.search import Children, Search, outside
 from nnequiv.reach.zonotope import center_and_radius
@@ -67,7 +69,7 @@ def _term_forms(question: Question, forms: RowForms, parts: np.ndarray, terms: n
     return middle + offset, generators * sign[:, :, None], error, real
 
 
-def _program(question: Question, forms: RowForms, parts, fields, center, radius, upper) -> _Program:
+def _program(question: Question, pair: Pair | None, forms: RowForms, parts, fields, center, radius, upper) -> _Program:
     """The linear program of chosen parts, in the zonotope's variables.
 
     Several goals: ``max t`` with ``t ≤ every goal`` and t in [least, upper], one more variable in [−1, 1].
@@ -75,6 +77,8 @@ def _program(question: Question, forms: RowForms, parts, fields, center, radius,
     objective = fields["objective"][parts]
     goals, guards = question.goals[objective], question.guards[objective]
     rows = relu_rows(forms, fields["signs"][parts], parts)
+    if pair is not None:
+        rows += pair_rows(forms, pair.lines_of(fields["signs"][parts])[0], parts)
     matrix, bound = question.input_set.cuts
     if len(bound):
         rows.append(input_rows(matrix, bound, center[parts], radius[parts], forms))
@@ -99,7 +103,12 @@ def _program(question: Question, forms: RowForms, parts, fields, center, radius,
 
 @dataclass(frozen=True)
 class ReluSplitting:
-    """Parts are ``lower, upper (B, n)``, ``objective (B,)`` and ``signs (B, n_hidden)``: 1, −1, or 0 while free."""
+    """Parts are ``lower, upper (B, n)``, ``objective (B,)`` and ``signs (B, n_hidden)``: 1, −1, or 0 while free.
+
+    ``pair``: bounds of the difference of two nearly equal networks on the whole input set, where they are worth using.
+    """
+
+    pair: Pair | None = None
 
     def expand(self, bound: np.ndarray, parts: dict, search: Search) -> dict[str, Children]:
         """Bound a batch of parts and split each that is left at the neuron whose error costs most.
@@ -111,7 +120,7 @@ class ReluSplitting:
         search.nodes += len(bound)
         forms = row_forms(question, center, radius, parts["signs"])
         everything = question.objective_upper(question.term_upper(forms.low, forms.high))
-        upper = np.minimum(everything[np.arange(len(bound)), parts["objective"]], bound)
+        upper = np.fmin(everything[np.arange(len(bound)), parts["objective"]], bound)  # NaN says nothing
         upper[forms.infeasible | outside(question, center, radius)] = -np.inf
         neuron = neuron_of_generator(forms)
         free = (neuron >= 0).any(axis=1)
@@ -120,7 +129,7 @@ class ReluSplitting:
             chosen = np.flatnonzero(some & (upper > search.target))
             for chunk in self._chunks(chosen, forms):
                 self._sharpen(search, forms, chunk, parts, (center, radius), upper, neuron, choice, steps)
-        for part in np.flatnonzero((upper > search.target) & ~free):
+        for part in np.flatnonzero((upper > search.target) & ~free) if forms.generators.shape[1] else ():
             self._finish(search, forms, np.array([part]), parts, (center, radius), upper)
         alive = upper > search.target
         search.close(upper[~alive])
@@ -138,20 +147,21 @@ class ReluSplitting:
     @staticmethod
     def _chunks(chosen: np.ndarray, forms: RowForms) -> list[np.ndarray]:
         width = forms.generators.shape[1]
+        if not width:
+            return []  # points: their bounds are exact up to rounding
         cut = max((sum(int(layer.cut.sum(1).max()) for t in forms.traces for layer in t.hidden)), 1)
         size = max(1, ENTRIES // (width * (2 * width + cut)))
         return [chosen[i : i + size] for i in range(0, len(chosen), size)]
 
-    @staticmethod
-    def _sharpen(search, forms, chunk, fields, box, upper, neuron, choice, steps) -> None:
+    def _sharpen(self, search, forms, chunk, fields, box, upper, neuron, choice, steps) -> None:
         """Dual bounds of some parts, the witnesses their programs suggest, and the neuron to split."""
         center, radius = box
         n = len(forms.free)
-        program = _program(search.question, forms, chunk, fields, center, radius, upper)
+        program = _program(search.question, self.pair, forms, chunk, fields, center, radius, upper)
         if program.rows.bound.shape[1]:
             weights, points = multipliers(program.objective, program.rows.matrix, program.rows.bound, steps)
             value = dual_upper(program.center, program.objective, program.rows, weights)
-            upper[chunk] = np.minimum(upper[chunk], program.without_empty(value))
+            upper[chunk] = np.fmin(upper[chunk], program.without_empty(value))
             residual = program.objective - (weights[:, None, :] @ program.rows.matrix)[:, 0]
         else:
             residual, points = program.objective, np.sign(program.objective)[None]
@@ -163,15 +173,14 @@ class ReluSplitting:
         cost = np.abs(residual[:, :count]) + 0.05 * np.abs(program.objective[:, :count])
         choice[chunk] = neuron[chunk, np.where(neuron[chunk] >= 0, cost, -1.0).argmax(axis=1)]
 
-    @staticmethod
-    def _finish(search, forms, part, fields, box, upper) -> None:
+    def _finish(self, search, forms, part, fields, box, upper) -> None:
         """One part with every neuron fixed, whose program the interior point left open: by the simplex method.
 
         Flat and nearly empty programs have no inner path to follow. The solver is not trusted: its multipliers give
         a bound like any others, and its point is a candidate.
         """
         center, radius = box
-        program = _program(search.question, forms, part, fields, center, radius, upper)
+        program = _program(search.question, self.pair, forms, part, fields, center, radius, upper)
         matrix, bound = program.rows.matrix[0], program.rows.bound[0]
         ones = np.ones(matrix.shape[1])
         search.lps += 1
@@ -181,7 +190,7 @@ class ReluSplitting:
             return
         weights = np.maximum(solution.multipliers, 0.0)[None]
         value = dual_upper(program.center, program.objective, program.rows, weights)
-        upper[part] = np.minimum(upper[part], program.without_empty(value))
+        upper[part] = np.fmin(upper[part], program.without_empty(value))
         if solution.feasible:
             e = np.clip(solution.point[None, : len(forms.free)], -1, 1)
             search.best.offer(_inputs(forms, center[part], radius[part], e))

@@ -8,6 +8,9 @@ import numpy as np
 
 from nnequiv.reach.question import Best, Question
 
+#: A maximum this share of the tolerance away from the threshold is still decided, not called a tie.
+FINER = 1e-3
+
 
 @dataclass
 class Search:
@@ -49,8 +52,8 @@ class Search:
     def target(self) -> float:
         """Only parts with a bound above this matter."""
         lower = self.best.lower
-        enough = lower + max(self.tolerance, self.relative * abs(lower)) if np.isfinite(lower) else -np.inf
-        return enough if self.threshold is None else max(enough, self.threshold)
+        enough = max(self.tolerance, self.relative * abs(lower)) if np.isfinite(lower) else 0.0
+        return lower + enough if self.threshold is None else max(lower + FINER * enough, self.threshold)
 
     @property
     def decided(self) -> bool:

@@ -104,15 +104,20 @@ class Vertices:
         return Optimum(lower, max(rounded_up(upper), lower), index, witness, pieces, reason=reason, proof=proof)
 
     def exact_optimum(
-        self, networks: Sequence[Network], input_set: InputSet, objectives: Sequence[Objective]
+        self,
+        networks: Sequence[Network],
+        input_set: InputSet,
+        objectives: Sequence[Objective],
+        control: Control | None = None,
     ) -> tuple[Fraction, np.ndarray] | None:
         """The maximum over X and a point ``(n,)`` where it is attained, as exact rationals.
 
         None where no x satisfies any guard. In exact arithmetic, whatever this engine computes with otherwise.
+        Raises :class:`nnequiv.Stopped` when the control says so.
         """
         exact, best = Vertices("exact"), None
         goals = exact._goals(objectives)
-        for cell in exact._cells(networks, input_set, Control()):
+        for cell in exact._cells(networks, input_set, control or Control()):
             for value, region, vertex in chain.from_iterable(_maxima(cell, *goal) for goal in goals):
                 if best is None or value > best[0]:
                     best = value, cell.input_at(region.vertices[vertex])

@@ -7,12 +7,12 @@ import pytest
 
 from nnequiv.control import Control
 from nnequiv.network import Network
-from nnequiv.reach.cells import cells
-from nnequiv.reach.complex import Degenerate
 from nnequiv.reach.engine import attained
-from nnequiv.reach.exploration import Exploration
-from nnequiv.reach.plan import SHIFTS
-from nnequiv.reach.skeleton import Skeleton, _jobs
+from nnequiv.reach.skeleton.cells import cells
+from nnequiv.reach.skeleton.complex import Degenerate
+from nnequiv.reach.skeleton.engine import Skeleton, _jobs
+from nnequiv.reach.skeleton.exploration import Exploration
+from nnequiv.reach.skeleton.plan import SHIFTS
 from nnequiv.reach.star import Star
 from nnequiv.reach.vertices import Vertices
 from nnequiv.relations import Order, Top1, TopK, discrepancy_objectives, output_objectives
@@ -333,7 +333,7 @@ def test_degenerate_parts_are_tried_again_and_then_left_to_star(monkeypatch):
         attempts.append(len(columns))
         raise Degenerate("made up")
 
-    monkeypatch.setattr("nnequiv.reach.complex.Complex.cut", refuse)
+    monkeypatch.setattr("nnequiv.reach.skeleton.complex.Complex.cut", refuse)
     found = discrepancy(pair, box)
     assert len(attempts) == len(SHIFTS)
     assert "star" in found.proof and found.lps > 0

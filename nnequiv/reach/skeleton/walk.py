@@ -5,7 +5,7 @@ the box a vertex belongs to; interpolating two equal numbers keeps it. ``scratch
 negative everywhere in a part have no column.
 
 A part that grows over the memory budget is bisected, between two steps or within one, and one half is put aside
-(:mod:`nnequiv.reach.bisection`).
+(:mod:`nnequiv.reach.skeleton.bisection`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nnequiv.control import Control
-from nnequiv.reach.bisection import bisect
-from nnequiv.reach.buffers import Part
-from nnequiv.reach.cells import pieces_by_home
-from nnequiv.reach.complex import Complex, cube
-from nnequiv.reach.drift import INTERPOLATION, Columns
-from nnequiv.reach.layer_rows import write_layer
-from nnequiv.reach.plan import BISECTIONS, NEAR, Plan, Step
-from nnequiv.reach.state import Cuts, State, part_box
+from nnequiv.reach.skeleton.bisection import bisect
+from nnequiv.reach.skeleton.buffers import Part
+from nnequiv.reach.skeleton.cells import pieces_by_home
+from nnequiv.reach.skeleton.complex import Complex, cube
+from nnequiv.reach.skeleton.drift import INTERPOLATION, Columns
+from nnequiv.reach.skeleton.layer_rows import write_layer
+from nnequiv.reach.skeleton.plan import BISECTIONS, NEAR, Plan, Step
+from nnequiv.reach.skeleton.state import Cuts, State, part_box
 from nnequiv.rounding import UNDERFLOW, dot_error
 
 #: Vertices from which on a walk is worth dividing among processes.
@@ -227,7 +227,7 @@ class Walk:
         )
 
     def _inside(self, part: Part, row: np.ndarray, bound: float, plane: int) -> Part:
-        """The part where ``row @ x ≤ bound``, and a little more: see :mod:`nnequiv.reach.drift`, 2."""
+        """The part where ``row @ x ≤ bound``, and a little more: see :mod:`nnequiv.reach.skeleton.drift`, 2."""
         plan, d = self.plan, self.plan.d
         weight, constant = plan.first_map(-row[None], np.array([bound]))
         box = plan.job.boxes[0]

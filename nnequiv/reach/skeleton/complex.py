@@ -14,7 +14,7 @@ arise where the plane crosses a 2-face. Every crossed 2-face must have exactly t
 
 **The pair check** (each name exactly twice, else :class:`Degenerate`) is what keeps the complex *simple*: every
 vertex has, for each of its d planes and each side of it inside the complex, exactly one edge leaving the plane on
-that side. That is all the proof of cover in :mod:`nnequiv.reach.drift` needs. It does not depend on luck with the
+that side. That is all the proof of cover in :mod:`nnequiv.reach.skeleton.drift` needs. It does not depend on luck with the
 hashes: inside a 2-face of a simple complex signs change an even number of times, so two faces with the same name
 would show four edges, not two.
 
@@ -29,8 +29,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnequiv.reach.buffers import Buffers, Part
-from nnequiv.reach.sign_words import WORD, Group, sum_of_bits
+from nnequiv.reach.skeleton.buffers import Buffers, Part
+from nnequiv.reach.skeleton.sign_words import WORD, Group, sum_of_bits
 
 
 class Degenerate(Exception):

@@ -9,10 +9,10 @@ import numpy as np
 
 from nnequiv.control import Control
 from nnequiv.network import Network
-from nnequiv.reach.complex import Degenerate
-from nnequiv.reach.plan import SHIFTS, Job, Plan, Questions
-from nnequiv.reach.state import part_box
-from nnequiv.reach.walk import Leaf, Walk
+from nnequiv.reach.skeleton.complex import Degenerate
+from nnequiv.reach.skeleton.plan import SHIFTS, Job, Plan, Questions
+from nnequiv.reach.skeleton.state import part_box
+from nnequiv.reach.skeleton.walk import Leaf, Walk
 from nnequiv.sets import Box
 
 #: Vertices beyond which a part gets slower, because it leaves the cache.

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from nnequiv.reach.buffers import Part
-from nnequiv.reach.complex import Complex
-from nnequiv.reach.plan import BISECTIONS, Plan
-from nnequiv.reach.state import State, part_box
+from nnequiv.reach.skeleton.buffers import Part
+from nnequiv.reach.skeleton.complex import Complex
+from nnequiv.reach.skeleton.plan import BISECTIONS, Plan
+from nnequiv.reach.skeleton.state import State, part_box
 
 SAMPLE = 4096  # edges that stand for all where only speed depends on it
 
@@ -57,7 +57,7 @@ def _best_plane(c: Complex, d: int, lower: np.ndarray, upper: np.ndarray) -> tup
 
 
 def _at(c: Complex, plan: Plan, state: State, i: int, where: float) -> tuple[tuple[State, Part], State]:
-    """Bisect at ``x_i = where``; new vertices get exactly this coordinate (:mod:`nnequiv.reach.drift`, 1)."""
+    """Bisect at ``x_i = where``; new vertices get exactly this coordinate (:mod:`nnequiv.reach.skeleton.drift`, 1)."""
     plane, before, scratch = plan.first_bisection + state.bisections, c.n_vertices, plan.d + 1
     c.rows[:before, scratch] = c.rows[:before, i] - where
     positive, negative = c.cut_in_two(scratch, plane)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnequiv.reach.buffers import Buffers
+from nnequiv.reach.skeleton.buffers import Buffers
 
 WORD = 64  # bits, hence cuts in a group
 

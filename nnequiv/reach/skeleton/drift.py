@@ -6,7 +6,7 @@ the exact affine map of neuron or output z under pattern p, with the weights as 
 stored in the row of v.
 
 **1. Cover.** Every x of the (sub-)box lies in conv(P) of some cell P, exactly, whatever rounding did to
-positions. The pair check keeps the complex simple (:mod:`nnequiv.reach.complex`). So a face of P (the
+positions. The pair check keeps the complex simple (:mod:`nnequiv.reach.skeleton.complex`). So a face of P (the
 connected vertices and edges of P on some of its planes) of codimension two in another face lies in exactly
 two faces between them. Build for each face a chain (mod 2) inside the convex hull of its vertices, by
 dimension: an edge is its segment; the chains of a face's facets form a cycle, for each of their facets occurs

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nnequiv.reach.complex import Complex
-from nnequiv.reach.plan import Plan, Step
-from nnequiv.reach.state import State
+from nnequiv.reach.skeleton.complex import Complex
+from nnequiv.reach.skeleton.plan import Plan, Step
+from nnequiv.reach.skeleton.state import State
 
 BLOCK = 1024  # rows of one matrix product: they stay in the cache
 SAMPLE = 4096  # rows that stand for all where only speed depends on it

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from nnequiv.network import Network
-from nnequiv.reach.complex import Planes
+from nnequiv.reach.skeleton.complex import Planes
 from nnequiv.relations import Objective
 from nnequiv.sets import Box
 

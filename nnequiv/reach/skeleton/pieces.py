@@ -9,11 +9,11 @@ import numpy as np
 
 from nnequiv.control import Control
 from nnequiv.network import Network
-from nnequiv.reach.cells import cells, thickness
 from nnequiv.reach.engine import InputSet, Piece
-from nnequiv.reach.exploration import Exploration
-from nnequiv.reach.plan import Plan
-from nnequiv.reach.walk import Leaf
+from nnequiv.reach.skeleton.cells import cells, thickness
+from nnequiv.reach.skeleton.exploration import Exploration
+from nnequiv.reach.skeleton.plan import Plan
+from nnequiv.reach.skeleton.walk import Leaf
 from nnequiv.rounding import UNIT, dot_error
 from nnequiv.sets import Box, Polytope
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nnequiv.network import Network
-from nnequiv.reach.complex import Complex
 from nnequiv.reach.engine import InputSet, Optimum, attained, stacked_outputs
-from nnequiv.reach.plan import Plan
-from nnequiv.reach.walk import Leaf
+from nnequiv.reach.skeleton.complex import Complex
+from nnequiv.reach.skeleton.plan import Plan
+from nnequiv.reach.skeleton.walk import Leaf
 from nnequiv.relations import Objective
 from nnequiv.rounding import UNIT, dot_error
 
@@ -53,7 +53,7 @@ class Tally:
             self.lower[k], self.objective[k], self.witness[k] = lower, objective, witness
 
     def optimum(self, k: int, reason: str = "") -> Optimum:
-        proof = "vertices of the complex, drift and bend added (nnequiv.reach.drift)"
+        proof = "vertices of the complex, drift and bend added (nnequiv.reach.skeleton.drift)"
         objective = int(self.objective[k]) if self.objective[k] >= 0 else None
         return Optimum(
             lower=float(self.lower[k]),

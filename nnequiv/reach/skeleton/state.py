@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnequiv.reach.drift import Columns
-from nnequiv.reach.plan import Plan
+from nnequiv.reach.skeleton.drift import Columns
+from nnequiv.reach.skeleton.plan import Plan
 
 
 @dataclass(frozen=True, eq=False)

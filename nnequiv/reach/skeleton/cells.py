@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnequiv.reach.complex import Complex
-from nnequiv.reach.plan import Plan
+from nnequiv.reach.skeleton.complex import Complex
+from nnequiv.reach.skeleton.plan import Plan
 from nnequiv.tolerances import INTERIOR_TOL
 
 BATCH = 20_000  # cells judged in one call
