@@ -74,10 +74,23 @@ def _joined(argv: Sequence[str]) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from nnequiv.cli_audit import add_audit, add_supports, add_verify  # which needs what the commands share
+
     parser = _Parser(prog="nnequiv", description=nq.__doc__)
-    parser.add_argument("--version", action="version", version=f"nnequiv {nq.__version__}")
+    parser.add_argument("--version", action="version", version=nq.__version__)
+    parser.add_argument("--name", action="version", version="nnequiv", help="show the solver's name and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for build in (_add_demo, _add_discrepancy, _add_equivalent, _add_regions, _add_repair, _add_convert):
+    for build in (
+        _add_demo,
+        _add_discrepancy,
+        _add_equivalent,
+        _add_regions,
+        _add_repair,
+        _add_convert,
+        add_verify,
+        add_audit,
+        add_supports,
+    ):
         build(commands)
     return parser
 

@@ -58,7 +58,7 @@ class Compressed(Network):
 
 @dataclass(frozen=True)
 class Prune:
-    """Set the weights of smallest magnitude to 0.
+    """Set the weights of smallest magnitude to 0; those that are 0 already stay so.
 
     Parameters
     ----------
@@ -92,8 +92,8 @@ class Prune:
         return _on(Mask(tuple(_frozen(mask) for mask in masks)), network)
 
     def _kept(self, magnitudes: np.ndarray) -> np.ndarray:
-        """True for all but the smallest; of equal ones the first goes first."""
-        kept = np.ones(len(magnitudes), dtype=bool)
+        """True for all but the smallest and those that are 0 already; of equal ones the first goes first."""
+        kept = magnitudes > 0
         kept[np.argsort(magnitudes, kind="stable")[: round(self.fraction * len(magnitudes))]] = False
         return kept
 

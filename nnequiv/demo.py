@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ from nnequiv import plot
 from nnequiv.compression import Compressed, size
 from nnequiv.control import Stopped
 from nnequiv.datasets import Dataset, digits
-from nnequiv.io.files import write_atomically
 from nnequiv.io.npz import save_npz
 from nnequiv.network import Network
 from nnequiv.pipeline import (
     CONTROLS,
+    KINDS,
     Measured,
     Recipe,
     agreement,
@@ -30,6 +31,7 @@ from nnequiv.pipeline import (
 )
 from nnequiv.reach.engine import Engine
 from nnequiv.repair import Repair, repair
+from nnequiv.repair.loop import check_target
 from nnequiv.report import control_record, interval, markdown, summary_table, write_report
 from nnequiv.sets import Box
 from nnequiv.training import accuracy
@@ -98,6 +100,9 @@ def run_demo(
         If repair was interrupted; nothing is written then.
     """
     recipe, say, started = recipe or Recipe(), say or (lambda line: None), time.perf_counter()
+    check_target(target)
+    if compression not in KINDS:
+        raise ValueError(f"compression is {compression!r}: choose one of {', '.join(KINDS)}")
     folder = _writable(folder)
     data = digits(_stream(seed, SPLIT))
     f = train_original(data, recipe, _stream(seed, TRAIN))
@@ -253,14 +258,14 @@ def _witness_figure(demo: Demo, data: Dataset, caption: str):
 
 
 def _writable(folder) -> Path:
-    """The folder, made if it is missing, and proved writable: a minute of work should not end on a full disk."""
+    """The folder, made if it is missing, and tried: a minute of work should not end in a folder that takes no files."""
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
     except OSError as error:
-        raise ValueError(f"{folder}: cannot be made ({error.strerror})") from None
-    probe = folder / "report.md"
-    write_atomically(probe, lambda file: file.write(b"The demo is running.\n"))
+        raise ValueError(f"{folder}: cannot be written ({error.strerror})") from None
     return folder
 
 

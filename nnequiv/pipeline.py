@@ -23,6 +23,9 @@ from nnequiv.results import Discrepancy, Verdict
 from nnequiv.sets import Box
 from nnequiv.training import SGD, TrainingState, WarmupCosine, accuracy, he_network
 
+#: Ways to make g from f.
+KINDS = ("narrow", "prune", "quantize")
+
 #: What g is trained on besides witnesses, at the same number of steps.
 CONTROLS = ("labels", "distillation", "random corners")
 
@@ -73,15 +76,26 @@ def strengths(f: Network, kind: str) -> Iterator[Narrow | Prune | Quantize]:
     >>> [how.bits for how in strengths(he_network([2, 2], np.random.default_rng(0)), "quantize")]
     [8, 7, 6, 5, 4, 3, 2]
     """
-    shares = np.arange(0.02, 0.97, 0.02)
     if kind == "narrow":
-        hidden = np.array([layer.n_out for layer in f.hidden])
-        return (Narrow(np.maximum(np.rint(hidden * (1 - share)), 1).astype(int)) for share in shares)
+        return map(Narrow, narrowings([layer.n_out for layer in f.hidden]))
     if kind == "prune":
-        return (Prune(float(share)) for share in shares)
+        return map(Prune, (percent / 100 for percent in range(2, 98, 2)))
     if kind == "quantize":
         return (Quantize(bits) for bits in range(8, 1, -1))
-    raise ValueError(f"compression is {kind!r}: choose narrow, prune or quantize")
+    raise ValueError(f"compression is {kind!r}: choose one of {', '.join(KINDS)}")
+
+
+def narrowings(hidden: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Hidden widths with fewer neurons, one less at a time, always in the layer that has kept the largest share.
+
+    >>> list(narrowings([4, 2]))
+    [(3, 2), (3, 1), (2, 1), (1, 1)]
+    """
+    widths = list(hidden)
+    while max(widths) > 1:
+        layer = max(range(len(hidden)), key=lambda k: widths[k] / hidden[k] if widths[k] > 1 else 0.0)
+        widths[layer] -= 1
+        yield tuple(widths)
 
 
 def compress_to(f: Network, kind: str, data: Dataset, drop: float) -> tuple[Compressed, Narrow | Prune | Quantize]:

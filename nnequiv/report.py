@@ -10,6 +10,14 @@ from nnequiv.io.files import write_atomically
 from nnequiv.pipeline import Measured, Recipe, worst
 from nnequiv.results import plain
 
+#: The figures of the report, in order, with what they show.
+FIGURES = {
+    "comparison": "Accuracy and proved discrepancy of every network",
+    "discrepancy": "Discrepancy on every input set, before and after repair",
+    "witness": "The worst witness before repair, and the outputs there",
+    "history": "Repair, round by round",
+}
+
 
 def interval(discrepancies) -> dict:
     """``{"lower": …, "upper": …}`` over all input sets together."""
@@ -78,49 +86,59 @@ def summary_table(record: dict) -> str:
 
 def markdown(record: dict, recipe: Recipe) -> str:
     """``report.md``."""
-    accuracy, before, after = record["accuracy"], record["discrepancy"]["before"], record["discrepancy"]["after"]
-    sets, target, reached = record["sets"], record["target"], record["round_reached"]
-    verdict = (
-        f"**Proved**: on all {sets} input sets, every output of the repaired g is within {target:g} of f's."
-        if record["proved"]
-        else f"**Not proved**: the target {target:g} is missed. {record['reason'][:1].upper()}{record['reason'][1:]}."
+    return "\n\n".join(
+        [
+            f"# Compression and repair of a network for the {record['data']} images",
+            _verdict(record),
+            _story(record),
+            summary_table(record),
+            _legend(record),
+            *(f"![{caption}]({name}.png)" for name, caption in FIGURES.items()),
+            "## How to read it",
+            _explanation(record, recipe),
+            f"Seed {record['seed']}, {record['seconds']:.0f} seconds, nnequiv {record['version']}. The networks lie\n"
+            "beside this file: `nnequiv discrepancy original.npz repaired.npz --box BOX` looks at any other box.\n",
+        ]
     )
-    first = "in no round" if reached is None else f"first after round {reached}"
-    figures = "\n\n".join(
-        f"![{caption}]({name}.png)"
-        for name, caption in (
-            ("comparison", "Accuracy and proved discrepancy of every network"),
-            ("discrepancy", "Discrepancy on every input set, before and after repair"),
-            ("witness", "The worst witness before repair, and the outputs there"),
-            ("history", "Repair, round by round"),
+
+
+def _verdict(record: dict) -> str:
+    if record["proved"]:
+        return (
+            f"**Proved**: on all {record['sets']} input sets, every output of the repaired g is within "
+            f"{record['target']:g} of f's."
         )
-    )
-    compressed_by = f"{record['compression']}: {record['networks']['compressed']}"
-    training = record["training_accuracy"]
-    return f"""# Compression and repair of a network for the {record["data"]} images
+    reason = record["reason"]
+    return f"**Not proved**: the target {record['target']:g} is missed. {reason[:1].upper()}{reason[1:]}."
 
-{verdict}
 
-The original f ({record["networks"]["original"]}) is right on {_percent(accuracy["original"])} of the test images.
-Compressed ({compressed_by}) it falls to {_percent(accuracy["compressed"])}, and somewhere on the input sets
-the two differ by {before["upper"]:.3f}. Repaired, at the same size, it is right on {_percent(accuracy["repaired"])},
-and the largest difference is {after["upper"]:.3f}.
+def _story(record: dict) -> str:
+    right, nets = record["accuracy"], record["networks"]
+    before, after = (record["discrepancy"][when]["upper"] for when in ("before", "after"))
+    return f"""The original f ({nets["original"]}) is right on {_percent(right["original"])} of the test images.
+Compressed by {record["compression"]} to g ({nets["compressed"]}), it is right on
+{_percent(right["compressed"])}, and somewhere on the input sets f and g differ by {before:.3f}.
+Repaired, at the same size, g is right on {_percent(right["repaired"])}, and the largest difference is {after:.3f}."""
 
-{summary_table(record)}
 
-- **δ**: the largest |f − g| of any output (logits) anywhere on any of the sets, as the upper end of a proved interval.
-  On the input sets: before [{before["lower"]:.6f}, {before["upper"]:.6f}],
-  after [{after["lower"]:.6f}, {after["upper"]:.6f}].
+def _legend(record: dict) -> str:
+    before, after = (record["discrepancy"][when] for when in ("before", "after"))
+    rows = {"repaired": {key: record[key]["after"] for key in ("discrepancy", "heldout")}, **record["controls"]}
+    least, kept_out = (min(rows, key=lambda name: rows[name][key]["upper"]) for key in ("discrepancy", "heldout"))
+    return f"""- **δ**: the largest |f − g| of any output (logits) anywhere on any of the sets, the upper end of a
+  proved interval. On the input sets it is in [{before["lower"]:.6f}, {before["upper"]:.6f}] before repair
+  and in [{after["lower"]:.6f}, {after["upper"]:.6f}] after.
+  The least on the input sets: {least}. The least on the held-out sets: {kept_out}.
 - **agree**: share of the sets on which g provably gives f's class all over.
-- **bits**: what storing the values exactly takes. A float64 counts 64; a mask counts 1 a weight.
+- **bits**: what storing the values exactly takes. A float64 counts 64; a mask counts 1 a weight."""
 
-{figures}
 
-## How to read it
-
-- **Input sets.** {sets} training images. In each, the {recipe.free} pixels where f − g is steepest may move by
-  ± {recipe.radius:g} within [0, 1]; all others are fixed. **Held-out sets**: as many, made the same way around test
-  images, which no training has seen.
+def _explanation(record: dict, recipe: Recipe) -> str:
+    training, reached = record["training_accuracy"], record["round_reached"]
+    first = "in no round" if reached is None else f"first after round {reached}"
+    return f"""- **Input sets.** {record["sets"]} training images. In each, the {recipe.free} pixels where f − g is
+  steepest may move by ± {recipe.radius:g} within [0, 1]; all others are fixed. **Held-out sets**: as many, made the
+  same way around test images, which no training has seen.
 - **Strength.** The compression was chosen to cost about {100 * recipe.drop:.0f} points of accuracy on *training* images
   ({_percent(training["original"])} to {_percent(training["compressed"])}). Test images chose nothing.
 - **Repair.** {recipe.rounds} rounds. Each adds the exact worst point of every set to the training points and takes
@@ -130,11 +148,7 @@ and the largest difference is {after["upper"]:.3f}.
   *labels*: the training labels, trained as f was. *distillation*: f's outputs on the training images, trained as
   repair does. *random corners*: so too, but half of each batch are random corners of the input sets, where repair
   has witnesses.
-- The proof speaks of the input sets only. What happens outside is measured on the held-out sets, not promised.
-
-Seed {record["seed"]}, {record["seconds"]:.0f} seconds, nnequiv {record["version"]}. The three networks lie beside this
-file: `nnequiv discrepancy original.npz repaired.npz --box BOX` looks at any other box.
-"""
+- The proof speaks of the input sets only. What happens outside is measured on the held-out sets, not promised."""
 
 
 def _percent(share: float) -> str:

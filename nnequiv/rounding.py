@@ -89,14 +89,14 @@ def evaluate_with_error(network: Network, points) -> tuple[np.ndarray, np.ndarra
 
 
 def evaluate_exact(network: Network, point) -> list[Fraction]:
-    """Outputs at one point ``(n_inputs,)``, in exact rational arithmetic. Slow and never wrong.
+    """Outputs at one point ``(n_inputs,)`` of floats or Fractions, in exact rational arithmetic. Slow and never wrong.
 
     Floats are dyadic rationals, so weights and inputs are taken as they are.
 
     >>> evaluate_exact(Network([([[0.5]], [0.25])]), [0.5])
     [Fraction(1, 2)]
     """
-    values = [Fraction(float(v)) for v in point]
+    values = [v if isinstance(v, Fraction) else Fraction(float(v)) for v in point]
     for index, layer in enumerate(network.layers):
         if index:
             values = [max(v, Fraction(0)) for v in values]

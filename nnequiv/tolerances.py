@@ -40,3 +40,11 @@ RANK_TOL = 1e-13
 #: How far a witness moves from the best vertex towards the middle of its region, tried in this order, until rounding
 #: leaves it inside the input set and all guards. Only ``lower`` can lose by it.
 WITNESS_SHARES = (0.0, 2.0**-48, 2.0**-40, 2.0**-30, 2.0**-20, 2.0**-10, 0.25, 1.0)
+
+#: A claimed counterexample may leave an input set by this share of an input: one rounding to float32, as other tools
+#: compute. It counts only if the nearest point of the set satisfies the query exactly.
+CLAIMED_INPUT_TOL = 2.0**-23
+
+#: Claimed outputs may differ from the networks' own by this share of ``max(1, |output|)``: what inference in float32
+#: can do on deep networks, and the rule of VNN-COMP. The query is judged on the networks' own outputs anyway.
+CLAIMED_OUTPUT_TOL = 1e-3

@@ -63,6 +63,23 @@ def test_quantize_is_on_the_grid_and_no_other_scale_is_better(bits):
             assert error <= others * 1.05, (bits, other)
 
 
+def test_compressing_what_is_compressed_already_changes_nothing():
+    f = _network(8)
+    pruned = compress(f, Prune(0.6))
+    again = compress(Network(pruned.layers), Prune(0.0))
+    for a, b, mask, other in zip(
+        again.layers, pruned.layers, again.constraint.masks, pruned.constraint.masks, strict=True
+    ):
+        np.testing.assert_array_equal(a.weight, b.weight)
+        np.testing.assert_array_equal(mask, other)
+    for bits in (2, 3, 4, 6, 8):
+        quantised = compress(f, Quantize(bits))
+        again = compress(Network(quantised.layers), Quantize(bits))
+        np.testing.assert_allclose(again.constraint.scales, quantised.constraint.scales, rtol=1e-14)
+        for a, b in zip(again.layers, quantised.layers, strict=True):
+            np.testing.assert_allclose(a.weight, b.weight, rtol=1e-14)
+
+
 def test_quantize_a_layer_of_zeros():
     g = compress(Network([(np.zeros((2, 2)), [1.0, 2.0])]), Quantize(4))
     np.testing.assert_array_equal(g.evaluate([5.0, 5.0]), [1.0, 2.0])

@@ -60,7 +60,7 @@ def test_strength_is_chosen_on_training_images(kind):
 
 
 def test_an_unknown_compression_is_refused():
-    with pytest.raises(ValueError, match="compression is 'shrink': choose narrow, prune or quantize"):
+    with pytest.raises(ValueError, match="compression is 'shrink': choose one of narrow, prune, quantize"):
         strengths(_pair()[0], "shrink")
 
 

@@ -31,6 +31,8 @@ VERDICTS = {
     "timeout": "timed-out",
     "violated": "sat",
     "holds": "unsat",
+    "equivalent": "unsat",
+    "not_equivalent": "sat",
     "error": "error",
 }
 

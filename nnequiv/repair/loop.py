@@ -52,8 +52,7 @@ def repair(
     time_limit: float | None = None,
     executor=None,
 ) -> Repair:
-    """Retrain g on the points where it is farthest from f, at its size, until it is near f on every input
-    set.
+    """Retrain g, at its size, on the points where it is farthest from f, until it is near f on every input set.
 
     A round finds the exact discrepancy and its witness ``x`` on every input set, adds the witnesses to a pool
     with the targets ``g(x) + (f(x) − g(x)) / alpha``, and retrains g on the pool and on the data, under its
@@ -103,7 +102,7 @@ def repair(
     >>> out.proved, round(out.history[0].worst[1], 6), out.history[-1].worst[1] <= 0.01
     (True, 0.3, True)
     """
-    _check(f, g0, input_sets, target, alpha, rounds, steps)
+    _check(f, g0, input_sets, target, alpha, rounds, steps, batch)
     search = dict(engine=engine, tolerance=tolerance, executor=executor)
     trainer = WitnessTrainer(f, g0, data, rng, alpha, batch, sgd or default_sgd(g0, rounds * steps))
     history, best, least, proof, reason = [], trainer.network, math.inf, (), ""
@@ -200,6 +199,7 @@ def _look(f: Network, g: Network, input_sets, search: dict, control: Control) ->
     found = max_discrepancies(f, g, input_sets, **search, time_limit=left)
     for discrepancy in found:
         if discrepancy.reason:
+            control.check()  # where the time is up, says so of the whole call
             raise Stopped(discrepancy.reason)
     return found
 
@@ -210,13 +210,18 @@ def _missed(found: Sequence[Discrepancy], target: float) -> str | None:
     return None if worst <= target else f"the discrepancy is up to {worst:.4g}, above the target {target:g}"
 
 
-def _check(f, g0, input_sets, target, alpha, rounds, steps) -> None:
+def check_target(target: float) -> None:
+    """Refuse a target that no difference can be compared with."""
+    if not (math.isfinite(target) and target >= 0):
+        raise ValueError(f"target is {target}: it must be finite and at least 0")
+
+
+def _check(f, g0, input_sets, target: float, alpha: float, rounds: int, steps: int, batch: int) -> None:
     check_pair(f, g0)
     if not len(input_sets):
         raise ValueError("repair needs at least one input set, got 0")
-    if not (math.isfinite(target) and target >= 0):
-        raise ValueError(f"target is {target}: it must be finite and at least 0")
+    check_target(target)
     if not alpha >= 1:
         raise ValueError(f"alpha is {alpha}: it must be at least 1")
-    if rounds < 0 or steps < 1:
-        raise ValueError(f"rounds is {rounds} and steps {steps}: need at least 0 and 1")
+    if rounds < 0 or steps < 1 or batch < 2:
+        raise ValueError(f"rounds is {rounds}, steps {steps} and batch {batch}: need at least 0, 1 and 2")

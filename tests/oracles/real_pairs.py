@@ -1,5 +1,6 @@
 """Real networks and boxes from the data folder, read by as little code as will do."""
 
+import gzip
 import os
 import re
 from pathlib import Path
@@ -63,3 +64,15 @@ def acas(kind: str, prop: int):
     """Original and retrained or student network, and the box of a property."""
     other = {"retrain": RETRAIN, "student": STUDENT, "pruned": "pruned/ACASXU_run2a_1_1_batch_2000_pruned5.onnx"}[kind]
     return (real_network(ORIGINAL), real_network(other)), real_box(f"acasxu/prop_{prop}.vnnlib")
+
+
+def mnist_images(count: int) -> np.ndarray:
+    """The first test images, pixels in [0, 1], ``(count, 784)``."""
+    with gzip.open(data_file("mnist/t10k-images-idx3-ubyte.gz")) as file:
+        pixels = np.frombuffer(file.read(16 + 784 * count), np.uint8, offset=16)
+    return pixels.reshape(count, 784) / 255.0
+
+
+def pruned_mnist():
+    """The 784-100-100-10 network and its pruned copy."""
+    return tuple(real_network(f"pruned/mnist_relu_3_100{name}.onnx") for name in ("", "_pruned5"))

@@ -1,4 +1,4 @@
-"""Zonotope, interval and dual bounds: nothing sampled leaves them, and exact rationals never find them on the wrong side."""
+"""Zonotope, interval and dual bounds: no sample leaves them, exact rationals never find them on the wrong side."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import pytest
 
 from nnequiv.network import Network
 from nnequiv.reach.bounds import interval_rows, row_forms
+from nnequiv.reach.differential import Pair
 from nnequiv.reach.dual import Rows, dual_upper, relu_rows
 from nnequiv.reach.engine import stacked_outputs
 from nnequiv.reach.newton import multipliers
+from nnequiv.reach.pair_rows import pair_rows
 from nnequiv.reach.question import Question
 from nnequiv.reach.zonotope import center_and_radius, forward, interval_bounds
 from nnequiv.relations import discrepancy_objectives
@@ -23,7 +25,7 @@ SHAPES = [((), ()), ((5,), (5,)), ((1, 1), (3,)), ((4, 3, 4, 3, 4, 3), (4, 3, 4,
 
 
 def networks(rng, shape, n=3, m=2, scale=1.0):
-    """A pair; every network with hidden layers has a zero row, a dead neuron and two equal neurons where there is room."""
+    """A pair; where there is room in the first layer, with a zero row, a dead neuron and two equal neurons."""
     result = []
     for hidden in shape:
         widths = [n, *hidden, m]
@@ -156,40 +158,71 @@ def test_dual_bound_is_above_the_exact_one_for_any_multipliers():
         assert Fraction(value) >= Fraction(center[0]) + w @ exact(rows.bound[0]) + sum(np.abs(residual)), f"seed {seed}"
 
 
+def variables_of(points, pair, forms, center, radius):
+    """The e of each point: of its inputs, and of its neurons as ``relu(z) = slope z + half (1 + e)`` defines them."""
+    e = np.zeros((len(points), forms.generators.shape[1]))
+    e[:, :3], column = (points - center) / radius, 3
+    for network, trace in zip(pair, forms.traces, strict=True):
+        for z, layer in zip(network.pre_activations(points), trace.hidden, strict=False):
+            count = layer.index.shape[1]
+            z, slope, half = (np.take_along_axis(v, layer.index, axis=1) for v in (z, layer.slope, layer.half))
+            offset = np.maximum(z, 0) - slope * z
+            e[:, column : column + count] = np.where(half > 0, offset / np.where(half > 0, half, 1) - 1, 0)
+            column += count
+    return e
+
+
+def parts_of_points(seed, pair, share=0.5):
+    """40 points of the unit cube, a part for each with some of its own signs fixed, and its forms and e."""
+    rng = np.random.default_rng(seed)
+    box = Box(np.zeros(3), np.ones(3))
+    points = box.sample(rng, 40)
+    patterns = np.hstack([network.activation_pattern(points) for network in pair])
+    signs = np.where(patterns, 1, -1).astype(np.int8) * (rng.random(patterns.shape) < share)
+    question = question_on(pair, box)
+    center, radius = center_and_radius(*np.tile([[box.lower], [box.upper]], (1, 40, 1)))
+    forms = row_forms(question, center, radius, signs)
+    assert not forms.infeasible.any()
+    e = variables_of(points, pair, forms, center, radius)
+    assert (np.abs(e) <= 1 + 1e-9).all(), f"seed {seed}"
+    return points, signs, question, forms, e
+
+
+def hold(rows, e):
+    left = (rows.matrix @ e[:, :, None])[:, :, 0]
+    return (left <= rows.bound + 1e-9 * (1 + np.abs(rows.bound))).all()
+
+
 def test_rows_hold_for_the_points_of_their_part():
     """Every input satisfies the rows of its own signs, with the e that its neurons define."""
     for seed, shape in enumerate(SHAPES):
-        rng = np.random.default_rng(seed)
-        pair = networks(rng, shape)
-        box = Box(np.zeros(3), np.ones(3))
-        points = box.sample(rng, 40)
-        patterns = np.hstack([network.activation_pattern(points) for network in pair])
-        signs = np.where(patterns, 1, -1).astype(np.int8) * (rng.random(patterns.shape) < 0.5)
-        question = question_on(pair, box)
-        center, radius = center_and_radius(*np.tile([[box.lower], [box.upper]], (1, 40, 1)))
-        forms = row_forms(question, center, radius, signs)
-        assert not forms.infeasible.any()
-        e = np.zeros((40, forms.generators.shape[1]))
-        e[:, :3], column = (points - center) / radius, 3
-        for network, trace in zip(pair, forms.traces, strict=True):
-            for z, layer in zip(network.pre_activations(points), trace.hidden, strict=False):
-                count = layer.index.shape[1]
-                own = [np.take_along_axis(v, layer.index, axis=1) for v in (z, layer.slope, layer.half)]
-                offset = np.maximum(own[0], 0) - own[1] * own[0]
-                e[:, column : column + count] = np.where(own[2] > 0, offset / np.where(own[2] > 0, own[2], 1) - 1, 0)
-                column += count
-        assert (np.abs(e) <= 1 + 1e-9).all(), f"seed {seed}"
+        pair = networks(np.random.default_rng(seed), shape)
+        points, signs, question, forms, e = parts_of_points(seed, pair)
         rows = relu_rows(forms, signs, np.arange(40))
         if not rows:
             continue
         joined = Rows.join(rows)
-        left = (joined.matrix @ e[:, :, None])[:, :, 0]
-        assert (left <= joined.bound + 1e-9 * (1 + np.abs(joined.bound))).all(), f"seed {seed}"
+        assert hold(joined, e), f"seed {seed}"
         objective = forms.generators[:, :, 0]
         weights, _ = multipliers(objective, joined.matrix, joined.bound, 12)
         bound = dual_upper(forms.center[:, 0] + forms.error[:, 0], objective, joined, weights)
         values = np.hstack([network.evaluate(points) for network in pair]) @ question.rows[0]
         assert (values <= bound + 1e-9).all(), f"seed {seed}"
+
+
+@pytest.mark.parametrize("distance", [0.0, 1e-6, 0.1, 1.0])
+def test_rows_that_tie_a_pair_together_hold(distance):
+    checked = 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        f = networks(rng, ((6, 5, 4), ()))[0]
+        g = Network([(w.weight + distance * rng.normal(size=w.weight.shape), w.bias) for w in f.layers])
+        _, signs, _, forms, e = parts_of_points(seed, (f, g), share=0.2)
+        pair = Pair(f, g, *center_and_radius(np.zeros(3), np.ones(3)))
+        for rows in pair_rows(forms, pair.lines_of(signs)[0], np.arange(40)):
+            assert hold(rows, e), f"seed {seed}"
+            checked += 1
+    assert checked
 
 
 def test_error_of_a_dead_neuron_stops_there():

@@ -26,7 +26,14 @@ ACAS = {
 }
 
 #: … and on class means ± radius of 8×8 digits.
-DIGITS = {(0, 0.5): 13.0987, (0, 0.7): 15.7084, (0, 1.0): 19.4592, (3, 0.5): 19.1173, (8, 0.5): 23.2360, (8, 0.7): 24.9153}
+DIGITS = {
+    (0, 0.5): 13.0987,
+    (0, 0.7): 15.7084,
+    (0, 1.0): 19.4592,
+    (3, 0.5): 19.1173,
+    (8, 0.5): 23.2360,
+    (8, 0.7): 24.9153,
+}
 
 
 def questions(m):
@@ -82,7 +89,10 @@ def acas_agrees(kind, prop):
     assert found.lower <= known * (1 + 1e-7) and known * (1 - 1e-7) <= found.upper <= found.lower * (1 + 1.1e-6)
 
 
-@pytest.mark.parametrize("kind, prop", [("retrain", 4), ("retrain", 5), ("student", 3), ("student", 10), ("retrain", 1)])
+FAST = [("retrain", 4), ("retrain", 5), ("student", 3), ("student", 10), ("retrain", 1)]
+
+
+@pytest.mark.parametrize("kind, prop", FAST)
 def test_known_maxima(kind, prop):
     acas_agrees(kind, prop)
 
@@ -198,3 +208,14 @@ def test_memory_bound_turns_it_depth_first():
     networks, box = tuple(Network(_deep(seed)) for seed in (1, 2)), Box([-0.2] * 4, [0.2] * 4)
     wide, thin = maximum(networks, box), maximum(networks, box, memory=1e-4, batch=4)
     assert abs(wide.lower - thin.lower) <= 1e-5 * wide.lower and thin.upper <= thin.lower * (1 + 1.1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("engine", [BY_INPUTS, BY_RELUS], ids=["inputs", "relus"])
+def test_overflow_never_proves_anything(engine):
+    """Weights so large that floats overflow: the interval may be useless, but it is not wrong."""
+    rng = np.random.default_rng(0)
+    f = Network([(1e200 * rng.normal(size=(3, 2)), np.ones(3)), (1e200 * rng.normal(size=(1, 3)), np.ones(1))])
+    g = Network([([[1.0, 1.0]], [0.0])])
+    found = engine.maximise((f, g), Box([-1.0] * 2, [1.0] * 2), discrepancy_objectives(1), 1e-6, Control(time_limit=1))
+    assert found.upper == np.inf

@@ -182,6 +182,7 @@ def test_json_holds_the_history():
         (dict(alpha=0.5), "alpha is 0.5"),
         (dict(rounds=-1), "rounds is -1"),
         (dict(steps=0), "steps 0"),
+        (dict(batch=1), "batch 1: need at least 0, 1 and 2"),
         (dict(g0=_network(0, (3, 2))), "f has 2 inputs, but g has 3"),
         (dict(input_sets=[Box([0.0], [1.0])]), "the input set has 1 inputs"),
         (dict(data=np.zeros((2, 5))), "points have shape"),

@@ -14,8 +14,8 @@ arise where the plane crosses a 2-face. Every crossed 2-face must have exactly t
 
 **The pair check** (each name exactly twice, else :class:`Degenerate`) is what keeps the complex *simple*: every
 vertex has, for each of its d planes and each side of it inside the complex, exactly one edge leaving the plane on
-that side. That is all the proof of cover in :mod:`nnequiv.reach.skeleton.drift` needs. It does not depend on luck with the
-hashes: inside a 2-face of a simple complex signs change an even number of times, so two faces with the same name
+that side. That is all the proof of cover in :mod:`nnequiv.reach.skeleton.drift` needs. It does not depend on luck with
+the hashes: inside a 2-face of a simple complex signs change an even number of times, so two faces with the same name
 would show four edges, not two.
 
 Cuts come in groups of up to 64, so that the signs of a vertex for the group are the bits of one word.

@@ -2,9 +2,9 @@
 
 A piece with d free inputs has many vertices, and each vertex belongs to about 2^d pieces; so vertices and edges of the
 whole complex, each kept once, are far fewer than those of all pieces one by one. The maximum of a function that is
-affine on each piece is at a vertex. Read in this order: :mod:`nnequiv.reach.skeleton.complex` (what is kept, how a plane cuts
-it), :mod:`nnequiv.reach.skeleton.walk` (through all layers, under a memory budget), :mod:`nnequiv.reach.skeleton.drift` (why the
-maximum is proved), :mod:`nnequiv.reach.skeleton.tally` (answers), then this file (the engine).
+affine on each piece is at a vertex. Read in this order: ``complex`` (what is kept, how a plane cuts it), ``walk``
+(through all layers, under a memory budget), ``drift`` (why the maximum is proved), ``tally`` (answers), then this file
+(the engine).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Skeleton:
 
     Notes
     -----
-    Sound: yes, rounding included (:mod:`nnequiv.reach.skeleton.drift`). Complete: yes, up to drift and bend, which are about
+    Sound: yes, rounding included (:mod:`nnequiv.reach.skeleton.drift`). Complete: yes, up to drift and bend, about
     1e-9 of the outputs and part of ``upper``. Where near-equal planes defeat the pair check under every shift, that
     part of the input set goes to :class:`nnequiv.reach.star.Star`; ``proof`` says so.
     Source: Berzins 2023 (arXiv 2306.07212); see :mod:`nnequiv.reach.skeleton.complex`.
