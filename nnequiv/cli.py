@@ -286,8 +286,11 @@ def _run_repair(arguments) -> int:
         time_limit=arguments.time_limit,
     )
     nq.save(answer.network, arguments.out)
-    before, after = answer.history[0].worst, answer.discrepancies
-    lines = [f"{arguments.out}: {answer.network!r}", f"before: largest |f - g| in [{before[0]:.6g}, {before[1]:.6g}]"]
+    after = answer.discrepancies
+    lines = [f"{arguments.out}: {answer.network!r}"]
+    if answer.history:
+        before = answer.history[0].worst
+        lines.append(f"before: largest |f - g| in [{before[0]:.6g}, {before[1]:.6g}]")
     if after:
         interval = max(d.lower for d in after), max(d.upper for d in after)
         lines.append(f"after:  largest |f - g| in [{interval[0]:.6g}, {interval[1]:.6g}] over {len(after)} boxes")

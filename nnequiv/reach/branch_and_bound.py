@@ -17,6 +17,7 @@ from nnequiv.reach.parts import Queue
 from nnequiv.reach.question import Question
 from nnequiv.reach.relu_splitting import ReluSplitting
 from nnequiv.reach.search import Children, Search
+from nnequiv.reach.simplify import without_identity_lanes
 from nnequiv.reach.zonotope import center_and_radius
 from nnequiv.relations import Objective
 
@@ -88,6 +89,7 @@ class BranchAndBound:
         threshold: float | None = None,
     ) -> Optimum:
         """Bounds on the largest objective over the input set; see :class:`nnequiv.reach.engine.Engine`."""
+        networks = tuple(without_identity_lanes(network) for network in networks)
         search = Search(Question(networks, input_set, objectives), tolerance, self.relative, threshold)
         wide = len(input_set.free) > self.low_dimension
         splits = {"boxes": InputSplitting(np.inf if wide else self.few), "signs": ReluSplitting()}

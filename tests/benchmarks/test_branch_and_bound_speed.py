@@ -1,0 +1,57 @@
+"""How long branch and bound takes on real pairs: run with ``--benchmark-enable --benchmark-only``.
+
+CPU seconds on one core are what the project states; pytest-benchmark is told to measure those.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from nnequiv.control import Control
+from nnequiv.reach.branch_and_bound import BranchAndBound
+from nnequiv.relations import Epsilon, Top1, discrepancy_objectives
+from tests.oracles.real_pairs import acas, mnist_images, pruned_mnist
+from tests.reach.test_branch_and_bound import ACAS, digit_box, digits_pair
+from tests.reach.test_wide_inputs import around
+
+pytestmark = pytest.mark.benchmark(timer=time.process_time, min_rounds=1, max_time=1.0, warmup=False)
+
+
+def maximum(networks, box, tolerance=0.0, relative=1e-6):
+    objectives = discrepancy_objectives(networks[0].n_outputs)
+    return BranchAndBound(relative=relative).maximise(networks, box, objectives, tolerance, Control())
+
+
+@pytest.mark.parametrize("kind", ["retrain", "student"])
+def test_verdict_on_acas(benchmark, kind):
+    networks, box = acas(kind, 1)
+    objectives = Epsilon(0.05).objectives(5)
+    found = benchmark(BranchAndBound().maximise, networks, box, objectives, 1e-6, Control(), 0.0)
+    assert found.upper <= 0
+
+
+@pytest.mark.parametrize("kind, prop", [(kind, prop) for kind in ("retrain", "student") for prop in ACAS[kind]])
+def test_maximum_on_acas(benchmark, kind, prop):
+    found = benchmark(maximum, *acas(kind, prop))
+    assert found.upper <= found.lower * (1 + 1.1e-6)
+
+
+@pytest.mark.parametrize("digit", [0, 3, 8])
+def test_maximum_on_digits(benchmark, digit):
+    found = benchmark(maximum, digits_pair(), digit_box(digit, 0.5))
+    assert found.upper <= found.lower * (1 + 1.1e-6)
+
+
+def test_maximum_on_mnist(benchmark):
+    found = benchmark(maximum, pruned_mnist(), around(0, 2), 1e-3, 0.0)
+    assert found.upper - found.lower <= 1e-3
+
+
+@pytest.mark.parametrize("image", range(12))
+def test_top1_on_mnist(benchmark, image):
+    assert len(mnist_images(12)) == 12
+    objectives = Top1().objectives(10)
+    found = benchmark(BranchAndBound().maximise, pruned_mnist(), around(image, 4), objectives, 1e-6, Control(), 0.0)
+    assert found.upper <= 0 or found.lower > 0
