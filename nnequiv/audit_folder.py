@@ -18,6 +18,7 @@ from nnequiv.io.networks import load
 from nnequiv.io.query import Query
 from nnequiv.io.vnncomp import VERDICTS, Answer, load_answer
 from nnequiv.io.vnnlib import load_query
+from nnequiv.lp import LPError
 from nnequiv.network import Network
 from nnequiv.reach.engine import Engine
 from nnequiv.results import Json
@@ -169,7 +170,7 @@ def _row(instance: Instance, folder: Path, results: Path, verdicts, load_network
         networks = _networks(instance, query, lambda file: load_network(folder / file))
         limit = instance.timeout if time_limit is None else min(instance.timeout, time_limit)
         found = audit(query, networks, answer, engine, time_limit=limit)
-    except (ValueError, OSError, MemoryError) as error:
+    except (ValueError, OSError, MemoryError, LPError) as error:
         message = " ".join(str(error).split()) or type(error).__name__
         return Row("ERROR", *_key(instance), claimed, "", 0.0, message)
     if found.verification is not None and INTERRUPTED in found.verification.reason:

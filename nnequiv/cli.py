@@ -16,6 +16,7 @@ import numpy as np
 import nnequiv as nq
 from nnequiv.constraints import constraint_of
 from nnequiv.io.files import write_atomically
+from nnequiv.lp import LPError
 from nnequiv.merge import check_pair
 from nnequiv.pipeline import sensitive_boxes
 from nnequiv.reach.choose import ENGINES
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = " ".join(str(error).split())
         print(f"nnequiv {arguments.command}: error: {message}", file=sys.stderr)
         return BAD_INPUT
-    except nq.Stopped as stop:
+    except (nq.Stopped, LPError) as stop:
         print(f"nnequiv {arguments.command}: {stop}", file=sys.stderr)
         return UNKNOWN
     except KeyboardInterrupt:

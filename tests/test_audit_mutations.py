@@ -86,10 +86,8 @@ def samples(query, rng) -> np.ndarray:
     return np.array(points)
 
 
-def check_verdict(folder, name: str, out: str, seed) -> str:
+def check_verdict(query, networks, out: str, seed) -> str:
     """A printed ``sat`` satisfies the query; nothing that was sampled satisfies an ``unsat``. Computed apart."""
-    query = load_query(folder / name)
-    networks = networks_of(folder, query)
     verdict = out.split("\n", 1)[0]
     if verdict == "sat":
         inputs, _ = parse_answer(out).tensors(query)
@@ -116,7 +114,11 @@ def mutated_queries(folder, rounds: int, start: int = 0) -> list[str]:
             (folder / name).write_bytes(damage(text.encode(), np.random.default_rng([k, len(name), len(text)])))
             found = run("verify", folder / name, *words_for(folder, name), "--timeout", LIMIT)
             check_clean(*found, (k, name))
-            verdicts.append("refused" if found[0] == 2 else check_verdict(folder, name, found[1], (k, name)))
+            if found[0] == 2:
+                verdicts.append("refused")
+                continue
+            query = load_query(folder / name)
+            verdicts.append(check_verdict(query, networks_of(folder, query), found[1], (k, name)))
     return verdicts
 
 
@@ -158,8 +160,8 @@ def check_judgement(query, networks, answer, confirmed: bool, seed) -> None:
         assert (np.abs(box.clip(point) - point) <= CLAIMED_INPUT_TOL * np.abs(point)).all(), seed
 
 
-def mutated_networks(folder, rounds: int, start: int = 0) -> list[str]:
-    verdicts = []
+def mutated_networks(folder, rounds: int, start: int = 0) -> None:
+    query = load_query(folder / "one.vnnlib")
     for name in ("f.npz", "f.onnx"):
         whole = (folder / name).read_bytes()
         for k in range(start, start + rounds):
@@ -167,9 +169,9 @@ def mutated_networks(folder, rounds: int, start: int = 0) -> list[str]:
             words = ["verify", folder / "one.vnnlib", "--network", f"N={folder / name}", "--timeout", LIMIT]
             found = run(*words)
             check_clean(*found, (k, name))
-            verdicts.append(found[1].split("\n")[0])
+            if found[0] != 2:
+                check_verdict(query, {"N": nq.load(folder / name)}, found[1], (k, name))
         (folder / name).write_bytes(whole)
-    return verdicts
 
 
 def mutated_lists(folder, rounds: int, start: int = 0) -> None:

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from nnequiv.network import Network
-from nnequiv.rounding import UNDERFLOW, dot_error, evaluate_exact, evaluate_with_error, gamma, power_of_two
+from nnequiv.rounding import (
+    UNDERFLOW,
+    dot_error,
+    evaluate_exact,
+    evaluate_with_error,
+    gamma,
+    power_of_two,
+    whole_numbers,
+)
+from tests.oracles.fractions_network import evaluate_with_fractions
 from tests.oracles.random_networks import random_network
 
 SCALES = [1.0, 1e-8, 1e8, 1e-150, 1e90, 1e-310]
@@ -90,3 +99,23 @@ def test_powers_of_two():
     assert sizes[5] == 1.0
     assert np.isfinite(1.0 / sizes).all()
     assert float(power_of_two(3.0)) == 4.0
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_exact_evaluation_agrees_with_fractions_term_by_term(seed):
+    rng = np.random.default_rng(seed)
+    exponents = [(0, 1), (-30, 30), (-323, 300), (-320, -300)][seed % 4]
+    layers = []
+    for n_in, n_out in ((3, 4), (4, 4), (4, 2)):
+        weight, bias = (rng.normal(size=s) * 10.0 ** rng.integers(*exponents, size=s) for s in ((n_out, n_in), n_out))
+        weight[rng.random(size=weight.shape) < 0.3] = 0.0
+        layers.append((weight, bias))
+    floats, rational = rng.normal(size=3), [Fraction(int(n), 7) for n in rng.integers(-9, 10, size=3)]
+    for point in (floats.tolist(), rational, [0.0, -0.0, Fraction(1, 3)]):
+        assert evaluate_exact(Network(layers), point) == evaluate_with_fractions(Network(layers), point), seed
+
+
+def test_whole_numbers_are_the_floats_exactly():
+    values = np.array([0.0, -0.0, 1.0, -1.5, 5e-324, -2.2250738585072014e-308, 1.7976931348623157e308, 3 * 2.0**60])
+    numbers, shift = whole_numbers(values)
+    assert [Fraction(n, 2**shift) for n in numbers] == [Fraction(v) for v in values.tolist()]

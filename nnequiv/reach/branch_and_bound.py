@@ -96,7 +96,7 @@ class BranchAndBound:
         queues = {name: Queue(1e6 * self.memory) for name in ("boxes", "signs", "pairs")}
         working, reason = interval_bound(networks, input_set, objectives), ""
         try:
-            control.check()
+            control.check(lower=-np.inf, upper=working, nodes=0, left=1)
             self._push(queues, self._start(search, splits, wide))
             while any(map(len, queues.values())) and not search.decided:
                 working = max(queue.upper for queue in queues.values())

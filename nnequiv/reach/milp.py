@@ -16,11 +16,11 @@ from scipy.sparse import lil_matrix
 
 from nnequiv.control import Control, Stopped
 from nnequiv.lp import HighspySolver, LPError, silent
-from nnequiv.network import Network
+from nnequiv.network import Layer, Network
 from nnequiv.reach.engine import InputSet, Optimum, interval_bound, interval_layers
 from nnequiv.reach.leaf import climb, leaf_around
 from nnequiv.relations import Objective
-from nnequiv.rounding import power_of_two
+from nnequiv.rounding import dot_error, power_of_two
 from nnequiv.sets import StarSet
 from nnequiv.tolerances import MILP_TOL
 
@@ -123,16 +123,24 @@ def _encode(networks: Sequence[Network], input_set: InputSet) -> _Model:
         model.rows.append(_divided(expression, bound - constant, size))
     for network in networks:
         terms, error = inputs, np.zeros(network.n_inputs)
+        reach = np.maximum(np.abs(box.lower), np.abs(box.upper))  # of the sums that the encoding rounds
         ranges = interval_layers(network, box)
         for layer, (low, high) in zip(network.hidden, ranges, strict=False):
-            error = np.abs(layer.weight) @ error
+            error, reach = _through(layer, error, reach)
             pre = [_combine(row, bias, terms) for row, bias in zip(layer.weight, layer.bias, strict=True)]
             terms = [_relu(model, *values) for values in zip(pre, low, high, strict=True)]
             error = error + 2 * MILP_TOL * power_of_two(np.maximum(-low, high)) * ((low < 0) & (high > 0))
         last = network.layers[-1]
         model.outputs += [_combine(row, bias, terms) for row, bias in zip(last.weight, last.bias, strict=True)]
-        model.output_error += (np.abs(last.weight) @ error).tolist()
+        model.output_error += _through(last, error, reach)[0].tolist()
     return model
+
+
+def _through(layer: Layer, error: np.ndarray, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What a layer makes of the errors of its inputs, its own rounding added; and how large its terms can be."""
+    size = np.abs(layer.weight)
+    reach = size @ reach + np.abs(layer.bias)
+    return size @ error + dot_error(2 * layer.n_in, reach), reach
 
 
 def _relu(model: _Model, pre: tuple[dict, float], low: float, high: float) -> tuple[dict, float]:
@@ -189,6 +197,7 @@ def _solve(
         return highest, None
     point = None if result.x is None else _inputs(input_set, result.x)
     error = float((np.abs(objective.goal) @ model.output_error).max()) + MILP_TOL * size
+    error += float(dot_error(objective.goal.shape[1], np.abs(objective.goal_offset)).max())
     return min(highest, error - bound * size), point
 
 
