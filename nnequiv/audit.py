@@ -57,12 +57,13 @@ class Audit(Json):
     version: str = VERSION
 
     def _record(self) -> dict:
-        return asdict(self)
+        return {"verdict": self.judgement, **asdict(self)}
 
     @classmethod
     def from_json(cls, text: str) -> Audit:
         """The audit that :meth:`to_json` wrote: equal to it."""
         record = json.loads(text)
+        del record["verdict"]
         record["judgement"], record["evidence"] = Judgement(record["judgement"]), tuple(record["evidence"])
         for name, kind in (("replay", Replay), ("verification", Verification)):
             record[name] = None if record[name] is None else kind.from_record(record[name])

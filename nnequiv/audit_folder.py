@@ -30,6 +30,9 @@ JUDGEMENTS = ("REFUTED", "ERROR", "MISSING", "UNDECIDED", "CONFIRMED")
 #: How tools name the file of one result, after ``NETWORK_QUERY``.
 SUFFIXES = ("", ".txt", ".result", ".res", ".out", ".counterexample")
 
+#: Characters of the evidence that go into the line after each instance; the table holds all.
+SHOWN = 150
+
 #: Networks kept in memory: lists go through the properties of one network, or the networks of one property.
 NETWORKS_KEPT = 8
 
@@ -143,7 +146,7 @@ def audit_instances(
         row = _row(instance, folder, Path(results), verdicts, kept, engine, time_limit)
         done[row.instance] = row
         _write(table, _table(done, order))
-        say(f"{number}/{len(listed)} {row.judgement} {row.networks} {row.query}: {row.evidence}")
+        say(f"{number}/{len(listed)} {row.judgement} {row.networks} {row.query}: {row.evidence[:SHOWN]}")
     return _table(done, order)
 
 
@@ -166,7 +169,7 @@ def _row(instance: Instance, folder: Path, results: Path, verdicts, load_network
         if answer is None:
             return Row("MISSING", *_key(instance), "", "", 0.0, "no result is in the folder")
         claimed = answer.verdict
-        query = load_query(folder / instance.query)
+        query = load_query(_or_zipped(folder / instance.query))
         networks = _networks(instance, query, lambda file: load_network(folder / file))
         limit = instance.timeout if time_limit is None else min(instance.timeout, time_limit)
         found = audit(query, networks, answer, engine, time_limit=limit)
@@ -191,6 +194,12 @@ def _networks(instance: Instance, query: Query, load_network: Callable[[str], Ne
             raise ValueError(f"the query declares {', '.join(query.names)}, but the list gives one file without a name")
         return {query.names[0]: load_network(instance.networks[0][1])}
     return {name: load_network(file) for name, file in instance.networks}
+
+
+def _or_zipped(path: Path) -> Path:
+    """VNN-COMP's lists name ``prop.vnnlib`` where the folder holds ``prop.vnnlib.gz``."""
+    zipped = path.with_name(f"{path.name}.gz")
+    return zipped if zipped.exists() and not path.exists() else path
 
 
 # Results
@@ -242,6 +251,8 @@ def read_table(path) -> list[Row]:
     ValueError
         If it is no such table: it is not overwritten then.
     """
+    if not read_text(path).endswith("\n"):
+        raise ValueError(f"{path}: it ends in the middle of a row")
     header, *lines = _csv_rows(Path(path)) or [[]]
     names = [field.name for field in fields(Row)]
     rows = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nnequiv.reach.question import Best, Question
+from nnequiv.rounding import dot_error
 
 #: A maximum this share of the tolerance away from the threshold is still decided, not called a tie.
 FINER = 1e-3
@@ -81,5 +82,5 @@ def outside(question: Question, center: np.ndarray, radius: np.ndarray) -> np.nd
     if not len(bound):
         return np.zeros(len(center), dtype=bool)
     size = np.abs(matrix).T
-    slack = 1e-12 * ((np.abs(center) + radius) @ size + np.abs(bound)) + 1e-300
+    slack = 4 * dot_error(2 * len(size), (np.abs(center) + radius) @ size + np.abs(bound))
     return (center @ matrix.T - radius @ size - slack > bound).any(axis=1)

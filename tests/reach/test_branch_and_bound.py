@@ -52,7 +52,7 @@ def holds_against_exact(seeds, engines=(BY_INPUTS, BY_RELUS)):
         for index, objectives in enumerate(questions(f.n_outputs)):
             judge = Vertices("exact").maximise((f, g), input_set, objectives, 1e-9, Control())
             for engine in engines:
-                found = engine.maximise((f, g), input_set, objectives, 1e-6, Control(time_limit=2.0))
+                found = engine.maximise((f, g), input_set, objectives, 1e-6, Control(time_limit=30.0))
                 what = f"seed {seed}, {kind}, question {index}, {engine}"
                 assert found.lower <= judge.upper and judge.lower <= found.upper, what
                 if found.witness is not None:
