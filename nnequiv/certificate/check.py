@@ -30,7 +30,6 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
@@ -330,7 +329,10 @@ class Claim:
                 sign = np.array([signs.get(len(neurons) + i, 0) for i in range(len(lower))])
                 if ((sign > 0) & (upper < 0) | (sign < 0) & (lower > 0)).any():
                     return  # no point of this part gives the neuron its sign
-                lower, upper = np.where(sign > 0, np.maximum(lower, 0), lower), np.where(sign < 0, np.minimum(upper, 0), upper)
+                lower, upper = (
+                    np.where(sign > 0, np.maximum(lower, 0), lower),
+                    np.where(sign < 0, np.minimum(upper, 0), upper),
+                )
                 form = arithmetic.relu(z, lower, upper, column)
                 column += len(form.single[0])
                 neurons += [(z, form, i) for i in range(len(lower))]
@@ -384,7 +386,7 @@ def read(source) -> dict:
     def refuse(number):
         raise Refused(f"{number[:20]} is neither a whole number nor a hexadecimal string")
 
-    short = (lambda number: int(number) if len(number) < 20 else refuse(number))
+    short = lambda number: int(number) if len(number) < 20 else refuse(number)
     return json.loads(text, parse_float=refuse, parse_constant=refuse, parse_int=short)
 
 
@@ -398,7 +400,10 @@ def check(source, networks=None, arithmetic=Exact, progress=lambda done, total: 
         need(record["format"] == FORMAT, "unknown format")
         found = {name: Network(name, entry) for name, entry in record["networks"].items()}
         for name, layers in (networks or {}).items():
-            need(name in found and found[name].sha256 == digest(layers), f"network {name} is not the one in the certificate")
+            need(
+                name in found and found[name].sha256 == digest(layers),
+                f"network {name} is not the one in the certificate",
+            )
         numbers = arithmetic(16 + whole(record["bits"], MOST_BITS, "bits"))
         need(len(record["claims"]) > 0, "nothing is claimed")
         lines = []

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from nnequiv.network import Network
-from nnequiv.reach.bounds import interval_rows, row_forms
-from nnequiv.reach.differential import Pair
-from nnequiv.reach.dual import Rows, dual_upper, relu_rows
+from nnequiv.reach.branch_and_bound.bounds import interval_rows, row_forms
+from nnequiv.reach.branch_and_bound.differential import Pair
+from nnequiv.reach.branch_and_bound.dual import Rows, dual_upper, relu_rows
+from nnequiv.reach.branch_and_bound.newton import multipliers
+from nnequiv.reach.branch_and_bound.pair_rows import pair_rows
+from nnequiv.reach.branch_and_bound.question import Question
+from nnequiv.reach.branch_and_bound.zonotope import center_and_radius, forward, interval_bounds
 from nnequiv.reach.engine import stacked_outputs
-from nnequiv.reach.newton import multipliers
-from nnequiv.reach.pair_rows import pair_rows
-from nnequiv.reach.question import Question
-from nnequiv.reach.zonotope import center_and_radius, forward, interval_bounds
 from nnequiv.relations import discrepancy_objectives
 from nnequiv.rounding import evaluate_with_error
 from nnequiv.sets import Box

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from nnequiv.network import Network
-from nnequiv.reach.differential import Choice, Pair, PairLayer
-from nnequiv.reach.slopes import sharpen
-from nnequiv.reach.zonotope import center_and_radius
+from nnequiv.reach.branch_and_bound.differential import Choice, Pair, PairLayer
+from nnequiv.reach.branch_and_bound.slopes import sharpen
+from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
 from nnequiv.rounding import evaluate_exact, evaluate_with_error
 from nnequiv.sets import Box
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from nnequiv.merge import pad_depth
 from nnequiv.network import Network
-from nnequiv.reach.simplify import without_identity_lanes
+from nnequiv.reach.branch_and_bound.simplify import without_identity_lanes
 
 
 def test_padding_is_undone():

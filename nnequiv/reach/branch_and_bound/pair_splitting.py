@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnequiv.reach.ascent import best_on_segments, climb
-from nnequiv.reach.differential import Choice, Pair, standard_choice
-from nnequiv.reach.question import Question
-from nnequiv.reach.search import Children, Search
-from nnequiv.reach.slopes import sharpen
-from nnequiv.reach.zonotope import center_and_radius
+from nnequiv.reach.branch_and_bound.ascent import best_on_segments, climb
+from nnequiv.reach.branch_and_bound.differential import Choice, Pair, standard_choice
+from nnequiv.reach.branch_and_bound.question import Question
+from nnequiv.reach.branch_and_bound.search import Children, Search
+from nnequiv.reach.branch_and_bound.slopes import sharpen
+from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
 from nnequiv.rounding import UNIT, dot_error, gamma
 
 #: Gradient steps for the whole input set, and for a part.
@@ -144,7 +144,7 @@ class PairSplitting:
         return {"pairs": self._bounded(search, np.tile(bound[split], 2), halves, choices, STEPS), "signs": finish}
 
     def _handed_on(self, bound: np.ndarray, parts: dict, rest: np.ndarray) -> Children:
-        """Parts to be finished by :class:`nnequiv.reach.relu_splitting.ReluSplitting`, once an objective."""
+        """Parts to be finished by :class:`.relu_splitting.ReluSplitting`, once an objective."""
         box, members = self.question.input_set.box, [self.groups[group].objectives for group in parts["group"][rest]]
         rest = np.repeat(rest, [len(m) for m in members])
         fields = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nnequiv.reach.question import Best, Question
+from nnequiv.reach.branch_and_bound.question import Best, Question
 from nnequiv.rounding import dot_error
 
 #: A maximum this share of the tolerance away from the threshold is still decided, not called a tie.

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnequiv.reach.question import Question
-from nnequiv.reach.zonotope import Trace, forward, free_inputs, interval_bounds, interval_layer, times
+from nnequiv.reach.branch_and_bound.question import Question
+from nnequiv.reach.branch_and_bound.zonotope import Trace, forward, free_inputs, interval_bounds, interval_layer, times
 from nnequiv.rounding import UNDERFLOW, UNIT, gamma
 
 
@@ -57,7 +57,7 @@ def row_forms(question: Question, center: np.ndarray, radius: np.ndarray, signs:
     ----------
     question : Question
     center, radius : (B, n_inputs) arrays
-        From :func:`nnequiv.reach.zonotope.center_and_radius`.
+        From :func:`nnequiv.reach.branch_and_bound.zonotope.center_and_radius`.
     signs : (B, n_hidden of all networks) int8 array, optional
 
     Notes

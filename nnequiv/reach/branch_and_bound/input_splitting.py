@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnequiv.reach.bounds import RowForms, row_forms, smear
+from nnequiv.reach.branch_and_bound.bounds import RowForms, row_forms, smear
+from nnequiv.reach.branch_and_bound.question import Question
+from nnequiv.reach.branch_and_bound.search import Children, Search, outside
+from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
 from nnequiv.reach.engine import interval_bound
-from nnequiv.reach.question import Question
-from nnequiv.reach.search import Children, Search, outside
-from nnequiv.reach.zonotope import center_and_radius
 
 
 def deciding_term(question: Question, forms: RowForms, terms: np.ndarray, objective: np.ndarray, target: float):

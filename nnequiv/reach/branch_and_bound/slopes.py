@@ -1,6 +1,6 @@
 """Choosing well what a differential bound leaves free: slopes, shares and multipliers, by a few gradient steps.
 
-Nothing here is trusted: every choice gives a sound bound (:mod:`nnequiv.reach.differential`).
+Nothing here is trusted: every choice gives a sound bound (:mod:`nnequiv.reach.branch_and_bound.differential`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from nnequiv.reach.differential import Choice, Pair, PairLayer, Pass
+from nnequiv.reach.branch_and_bound.differential import Choice, Pair, PairLayer, Pass
 
 #: First step of slopes and shares, and its decay a step.
 RATE, DECAY = 0.25, 0.95
@@ -101,7 +101,7 @@ def sharpen(
     Parameters
     ----------
     pair, cf, cg, constant, lines, choices, signs
-        As for :meth:`nnequiv.reach.differential.Pair.backward`; ``signs`` may be None.
+        As for :meth:`nnequiv.reach.branch_and_bound.differential.Pair.backward`; ``signs`` may be None.
     target : (B,) array
         The value below which a bound closes its part; −inf if there is none yet.
     steps : int

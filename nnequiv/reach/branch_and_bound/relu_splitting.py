@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnequiv.lp import HighspySolver, LPError
-from nnequiv.reach.bounds import RowForms, row_forms
-from nnequiv.reach.differential import Pair
-from nnequiv.reach.dual import Rows, dual_upper, input_rows, relu_rows
-from nnequiv.reach.newton import multipliers
-from nnequiv.reach.pair_rows import pair_rows
-from nnequiv.reach.question import Question
-from nnequiv.reach.search import Children, Search, outside
-from nnequiv.reach.zonotope import center_and_radius
+from nnequiv.reach.branch_and_bound.bounds import RowForms, row_forms
+from nnequiv.reach.branch_and_bound.differential import Pair
+from nnequiv.reach.branch_and_bound.dual import Rows, dual_upper, input_rows, relu_rows
+from nnequiv.reach.branch_and_bound.newton import multipliers
+from nnequiv.reach.branch_and_bound.pair_rows import pair_rows
+from nnequiv.reach.branch_and_bound.question import Question
+from nnequiv.reach.branch_and_bound.search import Children, Search, outside
+from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
 from nnequiv.rounding import gamma
 
 #: Newton steps for a part that can still be split, and for one where every neuron is fixed.

@@ -4,17 +4,18 @@ With ``y = s z + half (1 + e)`` for an unstable neuron, ``D ≤ a Δ + b`` reads
 
     (s_f − a) z_f + half_f (1 + e_f) − (s_g − a) z_g − half_g (1 + e_g) ≤ b ,
 
-and the other line likewise with all signs turned. Source: the joint relation of :mod:`nnequiv.reach.differential`.
+and the other line likewise with all signs turned. Source: the joint relation of
+:mod:`nnequiv.reach.branch_and_bound.differential`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from nnequiv.reach.bounds import RowForms
-from nnequiv.reach.differential import PairLayer
-from nnequiv.reach.dual import Rows, pick, placed
-from nnequiv.reach.zonotope import HiddenLayer, index_of
+from nnequiv.reach.branch_and_bound.bounds import RowForms
+from nnequiv.reach.branch_and_bound.differential import PairLayer
+from nnequiv.reach.branch_and_bound.dual import Rows, pick, placed
+from nnequiv.reach.branch_and_bound.zonotope import HiddenLayer, index_of
 from nnequiv.rounding import UNDERFLOW, gamma
 
 

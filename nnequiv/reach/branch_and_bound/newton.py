@@ -1,7 +1,7 @@
 """Multipliers for many small linear programs at once: interior-point steps on stacked matrices.
 
-Nothing here is trusted: any λ ≥ 0 gives a sound dual bound (:mod:`nnequiv.reach.dual`), so rounding, a singular
-system or too few steps cost sharpness only.
+Nothing here is trusted: any λ ≥ 0 gives a sound dual bound (:mod:`nnequiv.reach.branch_and_bound.dual`), so rounding,
+a singular system or too few steps cost sharpness only.
 """
 
 from __future__ import annotations

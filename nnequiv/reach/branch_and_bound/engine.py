@@ -9,16 +9,16 @@ import numpy as np
 
 from nnequiv.control import Control, Stopped
 from nnequiv.network import Network
-from nnequiv.reach.bounds import row_forms
+from nnequiv.reach.branch_and_bound.bounds import row_forms
+from nnequiv.reach.branch_and_bound.input_splitting import InputSplitting
+from nnequiv.reach.branch_and_bound.pair_splitting import PairSplitting, applies
+from nnequiv.reach.branch_and_bound.parts import Queue
+from nnequiv.reach.branch_and_bound.question import Question
+from nnequiv.reach.branch_and_bound.relu_splitting import ReluSplitting
+from nnequiv.reach.branch_and_bound.search import Children, Search
+from nnequiv.reach.branch_and_bound.simplify import without_identity_lanes
+from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
 from nnequiv.reach.engine import InputSet, Optimum, interval_bound
-from nnequiv.reach.input_splitting import InputSplitting
-from nnequiv.reach.pair_splitting import PairSplitting, applies
-from nnequiv.reach.parts import Queue
-from nnequiv.reach.question import Question
-from nnequiv.reach.relu_splitting import ReluSplitting
-from nnequiv.reach.search import Children, Search
-from nnequiv.reach.simplify import without_identity_lanes
-from nnequiv.reach.zonotope import center_and_radius
 from nnequiv.relations import Objective
 
 #: With few inputs, differential bounds are used where they are at most this share of the zonotopes' at the start.

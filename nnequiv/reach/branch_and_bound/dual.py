@@ -17,8 +17,8 @@ from functools import partial
 
 import numpy as np
 
-from nnequiv.reach.bounds import RowForms
-from nnequiv.reach.zonotope import HiddenLayer, index_of
+from nnequiv.reach.branch_and_bound.bounds import RowForms
+from nnequiv.reach.branch_and_bound.zonotope import HiddenLayer, index_of
 from nnequiv.rounding import UNDERFLOW, dot_error, gamma
 
 
