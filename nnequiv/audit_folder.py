@@ -16,7 +16,7 @@ from nnequiv.io.files import read_text, write_atomically
 from nnequiv.io.instances import Instance, load_instances
 from nnequiv.io.networks import load
 from nnequiv.io.query import Query
-from nnequiv.io.vnncomp import VERDICTS, Answer, load_answer
+from nnequiv.io.results_folder import csv_rows, find_answer, load_verdicts
 from nnequiv.io.vnnlib import load_query
 from nnequiv.lp import LPError
 from nnequiv.network import Network
@@ -26,9 +26,6 @@ from nnequiv.verify import INTERRUPTED
 
 #: What a row can say, in the order of the table: what disagrees comes first.
 JUDGEMENTS = ("REFUTED", "ERROR", "MISSING", "UNDECIDED", "CONFIRMED")
-
-#: How tools name the file of one result, after ``NETWORK_QUERY``.
-SUFFIXES = ("", ".txt", ".result", ".res", ".out", ".counterexample")
 
 #: Characters of the evidence that go into the line after each instance; the table holds all.
 SHOWN = 150
@@ -135,7 +132,7 @@ def audit_instances(
     listed, folder = load_instances(instances), Path(instances).parent
     if not Path(results).is_dir():
         raise ValueError(f"{results}: it must be a folder of results")
-    verdicts = _read_results_csv(Path(results) / "results.csv")
+    verdicts = load_verdicts(Path(results) / "results.csv")
     done = {row.instance: row for row in read_table(table)} if Path(table).exists() else {}
     kept = lru_cache(NETWORKS_KEPT)(load)
     order = {_key(instance): number for number, instance in enumerate(listed)}
@@ -165,7 +162,7 @@ def _row(instance: Instance, folder: Path, results: Path, verdicts, load_network
     """One instance, whatever happens to it."""
     claimed = ""
     try:
-        answer = _find_answer(instance, results, verdicts)
+        answer = find_answer(instance, results, verdicts)
         if answer is None:
             return Row("MISSING", *_key(instance), "", "", 0.0, "no result is in the folder")
         claimed = answer.verdict
@@ -202,44 +199,6 @@ def _or_zipped(path: Path) -> Path:
     return zipped if zipped.exists() and not path.exists() else path
 
 
-# Results
-
-
-def _stem(file: str) -> str:
-    """``onnx/f.onnx`` as ``f``, ``prop.vnnlib.gz`` as ``prop``."""
-    return Path(file.removesuffix(".gz")).stem
-
-
-def _names(instance: Instance) -> tuple[tuple[str, ...], str]:
-    return tuple(_stem(file) for _, file in instance.networks), _stem(instance.query)
-
-
-def _find_answer(instance: Instance, results: Path, verdicts: dict) -> Answer | None:
-    """The verdict of ``results.csv`` and the assignment of the instance's own file, as far as there are any."""
-    networks, query = _names(instance)
-    name = "_".join((*networks, query))
-    files = [results / f"{name}{suffix}{zipped}" for suffix in SUFFIXES for zipped in ("", ".gz")]
-    file = next((path for path in files if path.is_file()), None)
-    verdict = verdicts.get((networks, query))
-    if verdict is None:
-        return None if file is None else load_answer(file)
-    return load_answer(file) if verdict == "sat" and file is not None else Answer(verdict, {})
-
-
-def _read_results_csv(path: Path) -> dict[tuple[tuple[str, ...], str], str]:
-    """Verdicts by networks and query: the cells that name files, and the last cell that is a verdict's word."""
-    if not path.exists():
-        return {}
-    verdicts = {}
-    for cells in _csv_rows(path):
-        networks = tuple(_stem(c) for c in cells if c.removesuffix(".gz").endswith((".onnx", ".nnet", ".npz")))
-        queries = [_stem(cell) for cell in cells if cell.removesuffix(".gz").endswith(".vnnlib")]
-        words = [cell.lower() for cell in cells if cell.lower() in VERDICTS]
-        if networks and len(queries) == 1:
-            verdicts[networks, queries[0]] = VERDICTS[words[-1]] if words else "error"
-    return verdicts
-
-
 # The table
 
 
@@ -253,7 +212,7 @@ def read_table(path) -> list[Row]:
     """
     if not read_text(path).endswith("\n"):
         raise ValueError(f"{path}: it ends in the middle of a row")
-    header, *lines = _csv_rows(Path(path)) or [[]]
+    header, *lines = csv_rows(Path(path)) or [[]]
     names = [field.name for field in fields(Row)]
     rows = []
     for number, cells in enumerate(lines, start=2):
@@ -267,13 +226,6 @@ def read_table(path) -> list[Row]:
     if header != names:
         raise ValueError(f"{path}: the first row must be {','.join(names)}: this is no table of an audit")
     return rows
-
-
-def _csv_rows(path: Path) -> list[list[str]]:
-    try:
-        return [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(read_text(path))) if row]
-    except csv.Error as error:
-        raise ValueError(f"{path}: not CSV ({error})") from None
 
 
 def _write(path, table: Table) -> None:

@@ -10,16 +10,17 @@ import sys
 from collections.abc import Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 import numpy as np
 
 import nnequiv as nq
 from nnequiv.constraints import constraint_of
-from nnequiv.io.files import write_atomically
+from nnequiv.io.files import check_folder, write_atomically
 from nnequiv.lp import LPError
 from nnequiv.merge import check_pair
 from nnequiv.pipeline import sensitive_boxes
-from nnequiv.reach.choose import ENGINES
+from nnequiv.reach.choose import ENGINES, check_name
 
 DONE, NOT_EQUIVALENT, BAD_INPUT, UNKNOWN = 0, 1, 2, 3
 EXIT = {nq.Verdict.EQUIVALENT: DONE, nq.Verdict.NOT_EQUIVALENT: NOT_EQUIVALENT, nq.Verdict.UNKNOWN: UNKNOWN}
@@ -102,13 +103,32 @@ def _command(commands, name: str, run, help: str, example: str) -> argparse.Argu
     return parser
 
 
+def _add_engine(parser) -> None:
+    parser.add_argument("--engine", default="auto", type=_engine, help=f"auto (default), {', '.join(ENGINES)}")
+
+
+def _engine(name: str) -> str:
+    """Refused before any work is done."""
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return name
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"--seed is {text}: it must be a whole number, at least 0")
+    return int(text)
+
+
 def _add_question(parser, box: bool = True) -> None:
     """The options every question shares."""
     if box:
         parser.add_argument(
             "--box", required=True, help=".vnnlib file, JSON or CSV with lower and upper rows, or lo:hi"
         )
-    parser.add_argument("--engine", default="auto", help=f"auto (default), {', '.join(ENGINES)}")
+    _add_engine(parser)
     parser.add_argument("--time-limit", type=float, metavar="S", help="seconds; then say what is proved so far")
     parser.add_argument("--json", metavar="FILE|-", help="write the answer as JSON (- for standard output)")
 
@@ -226,8 +246,8 @@ def _add_demo(commands) -> None:
     parser.add_argument("--compress", choices=("narrow", "prune", "quantize"), default="narrow")
     parser.add_argument("--target", type=float, default=2.0, metavar="E", help="repaired means |f - g| <= E, default 2")
     parser.add_argument("--out", default="nnequiv-demo", metavar="DIR", help="default nnequiv-demo")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="decides everything random, default 0")
-    parser.add_argument("--engine", default="auto", help=f"auto (default), {', '.join(ENGINES)}")
+    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="decides everything random, default 0")
+    _add_engine(parser)
 
 
 def _run_demo(arguments) -> int:
@@ -258,13 +278,14 @@ def _add_repair(commands) -> None:
     parser.add_argument("--free", type=int, default=4, metavar="K", help="free pixels of a box, default 4")
     parser.add_argument("--radius", type=float, default=0.2, metavar="R", help="of a free pixel, default 0.2")
     parser.add_argument("--rounds", type=int, default=10, metavar="N", help="at most, default 10")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
-    parser.add_argument("--engine", default="auto", help=f"auto (default), {', '.join(ENGINES)}")
+    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="default 0")
+    _add_engine(parser)
     parser.add_argument("--time-limit", type=float, metavar="S", help="seconds; then keep the best so far, not proved")
     parser.add_argument("--json", metavar="FILE|-", help="write the history and the proof as JSON")
 
 
 def _run_repair(arguments) -> int:
+    check_folder(Path(arguments.out).parent)
     f, g = nq.load(arguments.f), nq.load(arguments.g)
     g = nq.Compressed(g.layers, constraint_of(g, arguments.keep))
     rng = np.random.default_rng(arguments.seed)

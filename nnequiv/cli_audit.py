@@ -191,14 +191,14 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
 
 
 def _networks(query: Query, given: Sequence[str]) -> Mapping[str, nq.Network]:
-    """``NAME=FILE`` as networks by name."""
+    """``NAME=FILE`` as networks by name. VNN-LIB 1.0 declares no name, so any will do there."""
     networks: dict[str, nq.Network] = {}
     for text in given:
         name, equals, file = text.partition("=")
-        if not equals or (name not in query.names and len(query.names) == 1):
-            if len(query.names) > 1:
-                raise ValueError(f"--network {text}: it must be NAME=FILE; declared are {', '.join(query.names)}")
-            name, file = query.names[0], text if not equals else file
+        if not equals and len(query.names) > 1:
+            raise ValueError(f"--network {text}: it must be NAME=FILE; declared are {', '.join(query.names)}")
+        if not equals or query.version == "1.0":
+            name, file = query.names[0], file or text
         if name in networks:
             raise ValueError(f"--network {name} is given twice")
         networks[name] = nq.load(file)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from nnequiv import plot
 from nnequiv.compression import Compressed, size
 from nnequiv.control import Stopped
 from nnequiv.datasets import Dataset, digits
+from nnequiv.io.files import check_folder
 from nnequiv.io.npz import save_npz
 from nnequiv.network import Network
 from nnequiv.pipeline import (
@@ -262,10 +262,9 @@ def _writable(folder) -> Path:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"x")
     except OSError as error:
-        raise ValueError(f"{folder}: cannot be written ({error.strerror})") from None
+        raise ValueError(f"{folder}: cannot be made ({error.strerror})") from None
+    check_folder(folder)
     return folder
 
 

@@ -125,7 +125,10 @@ class Epsilon:
 
 @dataclass(frozen=True)
 class Top1:
-    """Where f's winner leads all others by at least ``margin``, it is a winner of g too (ties satisfy)."""
+    """Where f's winner leads all others by at least ``margin``, it is a winner of g too.
+
+    A tie in g satisfies. Where f itself ties (margin 0), each of the tied outputs counts as f's winner.
+    """
 
     margin: float = 0.0
 

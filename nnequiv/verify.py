@@ -280,7 +280,11 @@ def _refuted(upper: float, closed: bool) -> bool:
 
 
 def _middle(input_set: InputSet) -> np.ndarray:
-    """A point deep inside; without one, the centre of the box serves: what is moved there is replayed anyway."""
-    with suppress(LPError, ValueError):
-        return input_set.inner_point() if len(input_set.cuts[1]) else input_set.box.center
-    return input_set.box.center
+    """A point off all borders where there is one; else any: what is moved towards it is replayed anyway."""
+    center = input_set.box.center
+    if len(input_set.cuts[1]):
+        with suppress(LPError, ValueError):
+            deep = input_set.inner_point()  # deepest inside the cuts, perhaps on a side of the box
+            mixed = (deep + 0.5**k * (center - deep) for k in range(12))
+            return next((point for point in mixed if input_set.contains(point)), deep)
+    return center

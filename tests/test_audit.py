@@ -257,6 +257,8 @@ def test_audit_command(files, capsys, words, code, first):
         (["verify", "one.vnnlib"], "--network"),
         (["verify", *ONE, "--network", "N=f.npz"], "given twice"),
         (["verify", "two.vnnlib", "--network", "f.npz"], "it must be NAME=FILE"),
+        (["verify", *TWO, "--network", "h=f.npz"], "network h is not declared"),
+        (["verify", "two.vnnlib", "--network", "f=f.npz"], "network g is declared, but no file"),
         (["verify", *ONE, "--timeout", "-1"], "time_limit is -1.0"),
         (["verify", *ONE, "--engine", "skeletton"], "did you mean 'skeleton'?"),
         (["supports", "--everything"], "--onnx-opset-versions"),

@@ -105,6 +105,14 @@ def test_discrepancy_out_of_time_exits_3_with_a_sound_interval(files, capsys):
         (["equivalent", "F", "G", "--box", "0:1", "--topk", "0"], "k is 0"),
         (["regions", "F", "--box", "0:1", "--engine", "milp"], "does not list pieces"),
         (["convert", "F", "out.docx"], ".docx"),
+        (["demo", "--out", "F/report"], "Not a directory"),
+        (["demo", "--out", "OUT", "--target", "-1"], "target is -1.0"),
+        (["demo", "--out", "OUT", "--seed", "-1"], "--seed is -1"),
+        (["demo", "--out", "OUT", "--engine", "skeletton"], "did you mean 'skeleton'?"),
+        (["demo", "--compress", "squeeze"], "squeeze"),
+        (["repair", "F", "G", "--data", "digits", "--target", "1", "--out", "x.npz"], "digits have 64 pixels"),
+        (["repair", "F", "G", "--data", "digits", "--target", "1", "--out", "no/x.npz"], "no: cannot be written"),
+        (["repair", "F", "G", "--data", "digits", "--target", "1"], "--out"),
         (["frobnicate"], "frobnicate"),
         ([], "COMMAND"),
     ],
@@ -112,6 +120,7 @@ def test_discrepancy_out_of_time_exits_3_with_a_sound_interval(files, capsys):
 def test_bad_input_is_one_line_and_exit_2(files, capsys, words, said):
     (files / "cut.npz").write_bytes((files / "f.npz").read_bytes()[:100])
     named = {"F": files / "f.npz", "G": files / "g.npz", "W": files / "wide.npz", "CUT": files / "cut.npz"}
+    named |= {"OUT": files / "out", "F/report": files / "f.npz" / "report"}
     code, out, err = run(capsys, *[named.get(word, word) for word in words])
     assert code == 2 and out == ""
     assert said in err and err.count("\n") == 1 and "Traceback" not in err
@@ -124,6 +133,6 @@ def test_convert_round_trip(files, capsys):
 
 
 def test_every_command_has_help_with_an_example(capsys):
-    for command in ("discrepancy", "equivalent", "regions", "convert"):
+    for command in ("demo", "discrepancy", "equivalent", "regions", "repair", "convert"):
         code, out, _ = run(capsys, command, "--help")
         assert code == 0 and "example: nnequiv" in out

@@ -98,7 +98,7 @@ def test_a_missed_target_is_said_plainly(compression, tmp_path):
 
 def test_bad_arguments_are_refused_before_the_work(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="file/out: cannot be written"):
+    with pytest.raises(ValueError, match="file/out: cannot be made"):
         run_demo(tmp_path / "file" / "out", recipe=SMALL)
     with pytest.raises(ValueError, match="compression is 'shrink'"):
         run_demo(tmp_path, "shrink", recipe=SMALL)

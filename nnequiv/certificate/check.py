@@ -1,27 +1,23 @@
 """Checks a certificate in exact arithmetic. Standard library and NumPy only: copy this file out and read it alone.
 
-A certificate (JSON, or the same gzipped) holds networks and claims. A claim says: on ``X = {x in a box: matrix x ≤ bound}``
-no objective of a question about the outputs of f and g is above ``upper``, and one is at least ``lower`` at ``witness``. Here
-an objective is ``min over its goals`` where all its guards are ≥ 0; :func:`objectives` builds them from the question's name.
+A claim: on ``X = {x in a box : matrix x ≤ bound}`` no objective of a question about the outputs of f and g is above
+``upper``, and one is at least ``lower`` at ``witness``. An objective is the least of its goals, where all its guards
+are ≥ 0; :func:`objectives` builds them. (The format is described in write.py.)
 
-The proof of ``upper`` is a binary tree, written in preorder. Inner nodes split an input at a value (children ≤, ≥), a
-neuron's pre-activation at 0 (children ≤, ≥), or the set of objectives (those named, the others). A leaf must prove every
-objective it still has. For that the checker bounds both networks by affine forms: for each x of the leaf there is an e
-in [−1, 1]^K, the same for all forms, with ``|value − (center + generators e)| ≤ error``. Inputs are such forms, affine layers
-keep them, and for a pre-activation z in [l, u] and any slope s in [0, 1]
+``upper`` is proved by a binary tree, its nodes in preorder. Inner nodes split an input at a value or a neuron at 0
+(children ≤, ≥), or the set of objectives (those named, the others). A leaf proves every objective it has left. There the
+checker knows all values as forms: for each x of the leaf there is an e in [−1, 1]^K, the same for all forms, with
+``|value − (center + generators e)| ≤ error``. Inputs are forms, affine layers keep them, and if z is in [l, u], then
 
-    relu(z) = s z + half (1 + e_new),   half = max(−s l, (1 − s) u) / 2 .
+    relu(z) = s z + half (1 + e_new)   for any slope s in [0, 1],   half = max(−s l, (1 − s) u) / 2 .
 
-On the leaf these are ≥ 0: ±z of a split neuron, relu(z), relu(z) − z, every guard, every ``bound − matrix x``. So for
-whole numbers w, λ ≥ 0, wherever the objective's value v is defined, ``(Σ w) v ≤ Σ w goal + Σ λ (what is ≥ 0)``. The right
-side is an affine form, at most ``center + Σ|generators| + error``; that must be ≤ ``(Σ w) upper``, or < 0 if Σ w = 0 (the leaf
-is empty). Where a leaf gives no multipliers, one goal alone or one guard or row alone must do.
+On a leaf these are ≥ 0: ±z of a split neuron, relu(z), relu(z) − z, all guards, ``bound − matrix x``. So for numbers
+w, λ ≥ 0 an objective's value v satisfies ``(Σ w) v ≤ Σ w goal + Σ λ (what is ≥ 0)`` wherever it is defined. The right
+side is a form, at most ``center + Σ |generators| + error``: this must be ≤ ``(Σ w) upper``, or < 0 if Σ w = 0 (the leaf
+is empty). Where no multipliers are given, one goal, guard or row alone must do.
 
-Every number is a whole multiple of 2**-bits. Sums and products are exact; what does not fit is rounded, and one unit for
-each rounding joins the error, so that rounding can only make a proof fail.
+All numbers are whole multiples of 2**-bits. What does not fit is rounded, and a unit for each rounding joins the error.
 """
-
-from __future__ import annotations
 
 import gzip
 import hashlib
@@ -30,17 +26,24 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
 FORMAT = "nnequiv certificate 1"
-SLOPE_BITS = 40
-LARGEST_MULTIPLIER = 2**40
-MOST_BITS, MOST_BYTES, MOST_OBJECTIVES = 8192, 2**31, 100_000
+SLOPE_BITS = 48  # of the slopes s, which the checker chooses by itself
+MOST_BITS, MOST_BYTES, MOST_OBJECTIVES, MOST_WEIGHT = 8192, 2**31, 100_000, 2**40  # refused above: nothing may hang
 
 
 class Refused(Exception):
     """Why a certificate proves nothing."""
+
+
+class Report(NamedTuple):
+    """``accepted``, and in words what is proved, or the first thing that is wrong."""
+
+    accepted: bool
+    text: str
 
 
 def need(condition, why: str) -> None:
@@ -55,136 +58,123 @@ def whole(value, limit: int, what: str) -> int:
 
 def real(value, what: str) -> float:
     """A finite float from its hexadecimal string."""
-    need(type(value) is str and len(value) <= 32, f"{what} is not a hexadecimal float")
-    number = float.fromhex(value)
-    need(math.isfinite(number), f"{what} is not finite")
+    need(type(value) is str and len(value) <= 32 and "0x" in value, f"{what} is not a hexadecimal number")
+    need(math.isfinite(number := float.fromhex(value)), f"{what} is not finite")
     return number
 
 
-def reals(values, count: int | None, what: str) -> list[float]:
-    need(type(values) is list and count in (None, len(values)), f"{what} is not a list of the right length")
+def reals(values, count: int, what: str) -> list[float]:
+    need(type(values) is list and len(values) == count, f"{what} is not a list of {count} numbers")
     return [real(value, what) for value in values]
 
 
 @dataclass(frozen=True, eq=False)
 class Form:
-    """``|value − center − generators e[columns[:K]] − (single) e[columns[K:]]| ≤ error``, for n values at once.
+    """Affine forms of n values, the last of which is always the number 1, so that a bias is a column like any other.
 
-    ``generators`` is (n, K). ``single = (rows, sizes)`` are further generators, each in one row only.
+    ``columns`` says which e each generator belongs to: first those of ``generators (n, K)``, then those of ``single``,
+    which are ``(rows, sizes)``: generators with one entry each.
     """
 
     center: np.ndarray
     generators: np.ndarray
     error: np.ndarray
-    single: tuple[np.ndarray, np.ndarray]
+    single: tuple
     columns: np.ndarray
 
 
 class Exact:
-    """Arithmetic on whole multiples of 2**-bits, as Python integers in NumPy arrays."""
+    """Arithmetic on whole multiples of 2**-bits: Python integers in NumPy arrays. ``>>`` rounds down."""
 
     def __init__(self, bits: int):
         self.bits = bits
 
-    def matrix(self, values) -> tuple:
-        """(integers, their moduli, shift): exactly ``integers / 2**shift``."""
-        pairs = [[value.as_integer_ratio() for value in row] for row in values]
-        shift = max(den.bit_length() - 1 for row in pairs for _, den in row)
-        integers = np.array([[(num << shift) // den for num, den in row] for row in pairs], dtype=object)
+    def matrix(self, rows) -> tuple:
+        """(integers, their moduli, shift): the rows are ``integers / 2**shift``, exactly."""
+        ratios = [[value.as_integer_ratio() for value in row] for row in rows]
+        shift = max(below.bit_length() - 1 for row in ratios for _, below in row)
+        integers = np.array([[(above << shift) // below for above, below in row] for row in ratios], dtype=object)
         return integers, np.abs(integers), shift
 
-    def vector(self, values) -> tuple[np.ndarray, np.ndarray]:
-        """Rounded down to whole units, and 1 where something was lost."""
-        scaled = [Fraction(value) * 2**self.bits for value in values]
-        down = [math.floor(value) for value in scaled]
-        lost = [int(low != value) for low, value in zip(down, scaled, strict=True)]
-        return np.array(down, dtype=object), np.array(lost, dtype=object)
+    def box(self, lower, upper) -> Form:
+        low = np.array([math.floor(Fraction(value) * 2**self.bits) for value in [*lower, 1]], dtype=object)
+        high = np.array([math.ceil(Fraction(value) * 2**self.bits) for value in [*upper, 1]], dtype=object)
+        center = low + high >> 1
+        free = np.flatnonzero(low < high)
+        return Form(center, low[:, None][:, :0], 0 * low, (free, (high - center)[free]), np.arange(len(free)))
 
     @staticmethod
-    def _down(values, shift: int):
-        down = values >> shift
-        return down, (down << shift != values).astype(int).astype(object)
+    def down(values, shift: int):
+        rounded = values >> shift
+        return rounded, (rounded << shift != values).astype(int).astype(object)  # and where something was lost
 
-    def box(self, lower, upper) -> Form:
-        """The inputs, as forms in one generator for each input that is not fixed."""
-        low, high = self.vector(lower)[0], -self.vector([-value for value in upper])[0]
-        center = (low + high) >> 1
-        radius = high - center
-        free = np.flatnonzero(radius > 0)
-        nothing = np.zeros((len(low), 0), dtype=object)
-        return Form(center, nothing, low * 0, (free, radius[free]), np.arange(len(free)))
-
-    def affine(self, matrix, form: Form, bias) -> Form:
+    def affine(self, matrix, form: Form) -> Form:
         integers, moduli, shift = matrix
         used = (form.center != 0) | (form.error != 0) | (form.generators != 0).any(axis=1)
-        integers, moduli = integers[:, used], moduli[:, used]
         rows, sizes = form.single
-        parts = [integers @ form.generators[used], matrix[0][:, rows] * sizes]
-        generators, lost = self._down(np.hstack(parts), shift)
-        center, rounded = self._down(integers @ form.center[used], shift)
-        error = -(-(moduli @ form.error[used]) >> shift)
-        error = error + rounded + lost.sum(axis=1) + bias[1]
-        empty = np.zeros(0, dtype=int)
-        return Form(center + bias[0], generators, error, (empty, empty.astype(object)), form.columns)
+        product = integers[:, used] @ form.generators[used]
+        generators, lost = self.down(np.hstack([product, integers[:, rows] * sizes]), shift)
+        center, rounded = self.down(integers[:, used] @ form.center[used], shift)
+        error = -(-(moduli[:, used] @ form.error[used]) >> shift) + rounded + lost.sum(axis=1)
+        return Form(center, generators, error, (rows[:0], sizes[:0]), form.columns)
 
-    def range(self, form: Form) -> tuple[np.ndarray, np.ndarray]:
-        """The least and the largest value of forms without single generators."""
+    def range(self, form: Form) -> tuple:
         reach = np.abs(form.generators).sum(axis=1) + form.error
         return form.center - reach, form.center + reach
 
-    def interval(self, matrix, lower, upper, bias):
-        """Bounds on an affine layer from bounds on its inputs, by interval arithmetic."""
+    def interval(self, matrix, lower, upper) -> tuple:
+        """Bounds on an affine layer from bounds on what goes in, by interval arithmetic."""
         integers, moduli, shift = matrix
         middle, width = integers @ (lower + upper), moduli @ (upper - lower)
-        return (middle - width >> shift + 1) + bias[0], -(-(middle + width) >> shift + 1) + bias[0] + bias[1]
+        return middle - width >> shift + 1, -(-(middle + width) >> shift + 1)
 
     def relu(self, form: Form, lower, upper, column: int) -> Form:
-        """``relu(z)`` for z in [lower, upper]; its new generators are numbered from ``column``."""
-        active, unstable = lower >= 0, np.flatnonzero((lower < 0) & (upper > 0))
-        keep = (active & (upper > 0)).astype(int).astype(object)
+        """relu(z), z in [lower, upper]; its new generators get the columns from ``column`` on."""
+        keep = (upper > 0).astype(int).astype(object)
         center, generators, error = form.center * keep, form.generators * keep[:, None], form.error * keep
-        low, high = lower[unstable], upper[unstable]
+        free = np.flatnonzero((lower < 0) & (upper > 0))
+        low, high = lower[free], upper[free]
         slope, one = (high << SLOPE_BITS) // (high - low), 1 << SLOPE_BITS
         half = (np.maximum(-slope * low, (one - slope) * high) >> SLOPE_BITS + 1) + 1
-        middle, rounded = self._down(slope * form.center[unstable], SLOPE_BITS)
-        generators[unstable], lost = self._down(slope[:, None] * form.generators[unstable], SLOPE_BITS)
-        center[unstable] = middle + half
-        error[unstable] = -(-slope * form.error[unstable] >> SLOPE_BITS) + rounded + lost.sum(axis=1)
-        columns = np.concatenate([form.columns, np.arange(column, column + len(unstable))])
-        return Form(center, generators, error, (unstable, half), columns)
+        middle, rounded = self.down(slope * form.center[free], SLOPE_BITS)
+        generators[free], lost = self.down(slope[:, None] * form.generators[free], SLOPE_BITS)
+        center[free] = middle + half
+        error[free] = -(-slope * form.error[free] >> SLOPE_BITS) + rounded + lost.sum(axis=1)
+        columns = np.concatenate([form.columns, np.arange(column, column + len(free))])
+        return Form(center, generators, error, (free, half), columns)
 
-    def largest(self, rows) -> Fraction:
-        """The largest value of ``Σ coefficient · (row of a form)``, over all e: rows are (coefficient, form, index)."""
-        total, error, generators = 0, 0, {}
-        for coefficient, form, i in rows:
-            total, error = total + coefficient * form.center[i], error + abs(coefficient) * form.error[i]
-            singles = zip(form.single[0], form.single[1], form.columns[form.generators.shape[1] :], strict=True)
-            entries = [*zip(form.columns, form.generators[i], strict=False), *((c, s) for r, s, c in singles if r == i)]
-            for column, value in entries:
-                generators[column] = generators.get(column, 0) + coefficient * value
-        return Fraction(total + sum(abs(value) for value in generators.values()) + error, 2**self.bits)
+    def largest(self, rows, width: int) -> Fraction:
+        """The largest ``Σ c · (row i of form)``, over all e in [−1, 1]^width, for rows (c, form, i)."""
+        total, e = 0, np.zeros(width, dtype=object)
+        for c, form, i in rows:
+            count, own = form.generators.shape[1], form.single[0] == i
+            e[form.columns[:count]] += c * form.generators[i]
+            e[form.columns[count:][own]] += c * form.single[1][own]
+            total += c * form.center[i] + abs(c) * form.error[i]
+        return Fraction(total + sum(abs(e)), 2**self.bits)
 
 
 class Network:
-    """Layers of floats as they are written; their SHA-256 is checked."""
+    """Layers (weight, bias) of floats, exactly as written; their SHA-256 must be the stated one."""
 
-    def __init__(self, name, record):
-        self.layers, width = [], None
-        need(len(record["layers"]) > 0, f"network {name} has no layers")
+    def __init__(self, name: str, record: dict):
+        self.layers, self.n_inputs = [], len(record["layers"][0]["weight"][0])
+        width = self.n_inputs
         for k, layer in enumerate(record["layers"]):
-            bias = reals(layer["bias"], None, f"{name}, bias of layer {k}")
-            width = len(layer["weight"][0]) if width is None else width
-            need(len(layer["weight"]) == len(bias) > 0 < width, f"{name}, layer {k}: weight and bias do not fit")
-            self.layers.append(([reals(row, width, f"{name}, weight of layer {k}") for row in layer["weight"]], bias))
-            width = len(bias)
-        self.sha256, self.n_outputs = digest(self.layers), width
-        need(record["sha256"] == self.sha256, f"network {name} is not the one its SHA-256 names")
+            count, what = len(layer["weight"]), f"layer {k} of {name[:50]}"
+            need(count > 0 and width > 0, f"{what} is empty")
+            self.layers.append(([reals(row, width, what) for row in layer["weight"]], reals(layer["bias"], count, what)))
+            width = count
+        self.n_outputs, self.sha256 = width, digest(self.layers)
+        need(record["sha256"] == self.sha256, f"network {name[:50]} is not the one its SHA-256 names")
 
-    def prepare(self, arithmetic) -> list:
-        return [(arithmetic.matrix(weight), arithmetic.vector(bias)) for weight, bias in self.layers]
+    def matrices(self, arithmetic) -> list:
+        def rows(weight, bias):
+            return [[*row, b] for row, b in zip(weight, bias)] + [[0.0] * len(weight[0]) + [1.0]]
+
+        return [arithmetic.matrix(rows(*layer)) for layer in self.layers]
 
     def evaluate(self, point) -> list[Fraction]:
-        """Outputs, exactly."""
         values = [Fraction(value) for value in point]
         for k, (weight, bias) in enumerate(self.layers):
             used = [(j, value) for j, value in enumerate(values) if (value > 0 if k else value)]
@@ -193,227 +183,192 @@ class Network:
 
 
 def digest(layers) -> str:
-    """SHA-256 over all layers of: shape as little-endian int64, weight (by rows) and bias as little-endian float64."""
+    """SHA-256 over all layers of: shape as little-endian int64, weight (row by row) and bias as little-endian float64."""
     result = hashlib.sha256()
     for weight, bias in layers:
-        weight = np.array(weight, dtype="<f8")
-        for part in (np.array(weight.shape, dtype="<i8"), weight, np.array(bias, dtype="<f8")):
-            result.update(part.tobytes())
+        for values, kind in ((np.shape(weight), "<i8"), (weight, "<f8"), (bias, "<f8")):
+            result.update(np.array(values, dtype=kind).tobytes())
     return result.hexdigest()
 
 
-def objectives(question, m: int) -> list[tuple[list, list]]:
-    """(goals, guards) of each objective; a goal is ``(offset, ((side, output, coefficient), …))``, side 0 is f."""
-    kind = question["kind"]
+def objectives(question: dict, m: int) -> tuple[str, list]:
+    """The question in words, and the (goals, guards) of its objectives: rows (offset, [(side, output, factor), …])."""
+    def ahead(side, i, j, margin=0.0):
+        return -Fraction(margin), [(side, i, 1), (side, j, -1)]
 
-    def ahead(side, i, j, offset=0.0):
-        return Fraction(offset), ((side, i, 1), (side, j, -1))
-
-    def rivals(i):
-        return [j for j in range(m) if j != i]
-
-    def leads(i, margin=0.0):
-        return [ahead(0, i, j, -margin) for j in rivals(i)]
-
-    if kind in ("discrepancy", "epsilon"):
-        epsilon = reals(question["epsilon"], m, "epsilon") if kind == "epsilon" else [0.0] * m
-        outputs = range(m) if kind == "epsilon" else [whole(i, m, "an output") for i in question["outputs"]]
-        need(len(outputs) > 0, "no outputs")
-        return [([(Fraction(-epsilon[i]), ((0, i, s), (1, i, -s)))], []) for i in outputs for s in (1, -1)]
-    if kind == "top1":
-        margin = real(question["margin"], "margin")
-        return [([ahead(1, j, i)], leads(i, margin)) for i in range(m) for j in rivals(i)]
-    if kind == "topk":
-        k = whole(question["k"], 1000, "k")
-        need(k > 0 and m * math.comb(m - 1, k) <= MOST_OBJECTIVES, "k is 0, or there are too many objectives")
-        chosen = [(i, some) for i in range(m) for some in combinations(rivals(i), k)]
-        return [([ahead(1, j, i) for j in some], leads(i)) for i, some in chosen]
-    need(kind == "order", "unknown question")
+    if question["kind"] == "difference":  # f_i − g_i − ε_i and g_i − f_i − ε_i
+        outputs = [whole(i, m, "an output") for i in question["outputs"]]
+        epsilon = reals(question["epsilon"], len(outputs), "epsilon")
+        pairs = [(i, e, s) for i, e in zip(outputs, epsilon) for s in (1, -1)]
+        return "|f_i - g_i|" + " - epsilon_i" * any(epsilon), [([(-Fraction(e), [(0, i, s), (1, i, -s)])], []) for i, e, s in pairs]
+    if question["kind"] == "winner":  # f's winner leads by margin, yet k outputs of g are above that one
+        k, margin = whole(question["k"], 1000, "k"), real(question["margin"], "margin")
+        need(0 < k and m * math.comb(m - 1, k) <= MOST_OBJECTIVES, "k is 0, or there are too many objectives")
+        others = [[j for j in range(m) if j != i] for i in range(m)]
+        guards = [[ahead(0, i, j, margin) for j in others[i]] for i in range(m)]
+        chosen = [(i, some) for i in range(m) for some in combinations(others[i], k)]
+        return f"lead of {k} outputs of g over f's winner", [([ahead(1, j, i) for j in some], guards[i]) for i, some in chosen]
+    need(question["kind"] == "order", "unknown question")
     i, j = whole(question["i"], m, "i"), whole(question["j"], m, "j")
-    return [([ahead(0, a, b), ahead(1, b, a)], []) for a, b in ((i, j), (j, i))]
+    return f"opposite lead of outputs {i}, {j}", [([ahead(0, a, b), ahead(1, b, a)], []) for a, b in ((i, j), (j, i))]
 
 
 class Claim:
-    """One claim, read and ready to be checked."""
+    """One claim about two networks."""
 
-    def __init__(self, record, networks, arithmetic):
-        self.record, self.pair, self.arithmetic = record, [networks[name] for name in record["networks"]], arithmetic
-        need(len(self.pair) == 2, "a claim needs two networks")
-        n, m = len(self.pair[0].layers[0][0][0]), self.pair[0].n_outputs
-        need(all((len(p.layers[0][0][0]), p.n_outputs) == (n, m) for p in self.pair), "the networks do not fit")
-        X = record["input_set"]
-        self.low, self.high = reals(X["lower"], n, "lower"), reals(X["upper"], n, "upper")
-        need(all(a <= b for a, b in zip(self.low, self.high)), "the box is empty")
-        self.bound = reals(X["bound"], None, "bound")
-        self.rows = [reals(row, n, "a row of the input set") for row in X["matrix"]]
-        need(len(self.rows) == len(self.bound), "matrix and bound of the input set do not fit")
-        self.objectives = objectives(record["question"], m)
-        self.upper = None if record["upper"] is None else Fraction(real(record["upper"], "upper"))
-        self.lower = None if record["lower"] is None else Fraction(real(record["lower"], "lower"))
+    def __init__(self, record: dict, networks: dict, arithmetic):
+        self.record, self.arithmetic, self.networks = record, arithmetic, [networks[name] for name in record["networks"]]
+        f, g = self.networks
+        need((f.n_inputs, f.n_outputs) == (g.n_inputs, g.n_outputs), "the networks do not fit")
+        region, n = record["input_set"], f.n_inputs
+        self.lower, self.upper = reals(region["lower"], n, "lower"), reals(region["upper"], n, "upper")
+        self.rows = [reals(row, n, "matrix") for row in region["matrix"]]
+        self.bound = reals(region["bound"], len(self.rows), "bound")
+        self.words, self.objectives = objectives(record["question"], f.n_outputs)
 
-    def check(self, progress) -> tuple:
-        """The proved (lower, upper, value at the witness); None for what is not claimed."""
-        value = None
-        if self.lower is not None:
-            value = self.at(reals(self.record["witness"], len(self.low), "the witness"))
-            need(value is not None and value >= self.lower, "the witness does not attain lower")
-        if self.upper is not None:
+    def check(self, progress) -> str:
+        """What is proved, in words."""
+        low, high, words = self.record["lower"], self.record["upper"], f"max {self.words}"
+        if low is not None:
+            low, value = real(low, "lower"), self.at(reals(self.record["witness"], len(self.lower), "the witness"))
+            need(value is not None and value >= low, "the witness does not attain lower")
+            words = f"{low!r} <= {words}" + " (NOT_EQUIVALENT)" * (value > 0 )
+        if high is not None:
+            self.claimed = Fraction(real(high, "upper"))
             self.prove(progress)
-        return self.lower, self.upper, value
+            words = f"{words} <= {float(self.claimed)!r}" + " (EQUIVALENT)" * (self.claimed <= 0)
+        return words
 
     def at(self, point) -> Fraction | None:
-        """The largest objective at a point of X, exactly; None where no objective is defined."""
-        need(all(a <= x <= b for a, x, b in zip(self.low, point, self.high)), "the witness is outside the box")
-        for row, bound in zip(self.rows, self.bound):
-            need(sum(Fraction(a) * Fraction(x) for a, x in zip(row, point)) <= bound, "the witness is outside a row")
-        y = [network.evaluate(point) for network in self.pair]
+        """The largest objective at a point of X, exactly."""
+        inside = all(a <= x <= b for a, x, b in zip(self.lower, point, self.upper))
+        x = [Fraction(value) for value in point]
+        sums = (sum((Fraction(a) * v for a, v in zip(row, x)), -Fraction(b)) for row, b in zip(self.rows, self.bound))
+        need(inside and all(value <= 0 for value in sums), "the witness is outside the input set")
+        y = [network.evaluate(point) for network in self.networks]
 
         def value(row):
-            return row[0] + sum(c * y[side][i] for side, i, c in row[1])
+            return row[0] + sum(factor * y[side][i] for side, i, factor in row[1])
 
         valid = [goals for goals, guards in self.objectives if all(value(row) >= 0 for row in guards)]
         return max((min(map(value, goals)) for goals in valid), default=None)
 
     def prove(self, progress) -> None:
-        """Walks the tree in preorder: every node takes the region that is next, a split gives back two."""
-        arithmetic, nodes = self.arithmetic, self.record["proof"]
-        self.layers = [network.prepare(arithmetic) for network in self.pair]
-        if self.rows:
-            negated = [[-a for a in row] for row in self.rows]
-            self.slack = arithmetic.matrix(negated), arithmetic.vector(self.bound)
-        hidden = sum(len(bias) for network in self.pair for _, bias in network.layers[:-1])
-        regions = [(self.low, self.high, {}, frozenset(range(len(self.objectives))))]
+        """Preorder: each node takes the part that is next, and a split gives two back."""
+        self.matrices = [network.matrices(self.arithmetic) for network in self.networks]
+        self.slack = self.arithmetic.matrix([[-a for a in row] + [b] for row, b in zip([*self.rows, [0.0] * len(self.lower)], [*self.bound, 1.0])])
+        nodes, parts = self.record["proof"], [(self.lower, self.upper, {}, range(len(self.objectives)))]
         for position, node in enumerate(nodes):
             try:
-                need(regions, "there is no part of the input set left for it")
-                regions += self.children(node, *regions.pop(), hidden)
+                need(parts, "no part is left for it")
+                parts += self.children(node, *parts.pop())
             except Exception as error:
-                raise Refused(f"node {position}: {error or type(error).__name__}") from None
+                raise Refused(f"node {position}: {str(error) or type(error).__name__}") from None
             progress(position + 1, len(nodes))
-        need(not regions, f"node {len(nodes)} is missing")
+        need(not parts, f"node {len(nodes)} is missing")
 
-    def children(self, node, low, high, signs, left, hidden) -> list:
-        """What is left to prove after a node: the second child, then the first."""
-        if node[0] == "input":
-            i, at = whole(node[1], len(low), "the input"), real(node[2], "the split")
-            need(low[i] <= at <= high[i], "the split is outside the part")
-            return [
-                (low[:i] + [at] + low[i + 1 :], high, signs, left),
-                (low, high[:i] + [at] + high[i + 1 :], signs, left),
-            ]
-        if node[0] == "relu":
-            neuron = whole(node[1], hidden, "the neuron")
-            need(neuron not in signs, "the neuron is split already")
-            return [(low, high, {**signs, neuron: sign}, left) for sign in (1, -1)]
-        if node[0] == "objectives":
-            named = left & {whole(o, len(self.objectives), "an objective") for o in node[1]}
-            return [(low, high, signs, left - named), (low, high, signs, named)]
-        need(node[0] == "leaf" and len(node) == 2, "unknown node")
-        self.leaf(low, high, signs, left, {whole(o, len(self.objectives), "an objective"): c for o, c in node[1]})
+    def children(self, node, lower, upper, signs, left) -> list:
+        """The parts that a node leaves to prove: none, or the second child and the first."""
+        kind, what = node[:2]
+        if kind == "input":
+            i, at = whole(what, len(lower), "the input"), real(node[2], "the value")
+            need(lower[i] <= at <= upper[i], "the value is outside the part")
+            below, above = upper[:i] + [at] + upper[i + 1 :], lower[:i] + [at] + lower[i + 1 :]
+            return [(above, upper, signs, left), (lower, below, signs, left)]
+        if kind == "relu":
+            need(what not in signs, "the neuron is split already")
+            neuron = whole(what, sum(len(bias) for network in self.networks for _, bias in network.layers[:-1]), "the neuron")
+            return [(lower, upper, {**signs, neuron: sign}, left) for sign in (1, -1)]
+        if kind == "objectives":
+            named = {whole(o, len(self.objectives), "an objective") for o in what}
+            return [(lower, upper, signs, [o for o in left if (o in named) == choice]) for choice in (False, True)]
+        need(kind == "leaf", "unknown node")
+        leaf, given = Leaf(self, lower, upper, signs), dict(what)
+        for o in () if leaf.empty else left:
+            goals, guards = self.objectives[o]
+            alone = (("goal", goals), ("guard", guards), ("row", self.rows))
+            tries = [given[o]] if o in given else [[(kind, k, 1)] for kind, some in alone for k in range(len(some))]
+            need(any(leaf.proves(goals, guards, terms) for terms in tries), f"objective {o} is not proved")
         return []
 
-    def leaf(self, low, high, signs, left, given) -> None:
-        arithmetic = self.arithmetic
-        x = arithmetic.box(low, high)
-        column, neurons, outputs = len(x.columns), [], []
-        for layers in self.layers:
-            form = x
-            for k, (matrix, bias) in enumerate(layers):
-                z = arithmetic.affine(matrix, form, bias)
-                if k == len(layers) - 1:
-                    break
-                lower, upper = arithmetic.range(z)
-                if k:
-                    known = arithmetic.interval(matrix, *known, bias)
-                    lower, upper = np.maximum(lower, known[0]), np.minimum(upper, known[1])
-                sign = np.array([signs.get(len(neurons) + i, 0) for i in range(len(lower))])
-                if ((sign > 0) & (upper < 0) | (sign < 0) & (lower > 0)).any():
-                    return  # no point of this part gives the neuron its sign
-                lower, upper = (
-                    np.where(sign > 0, np.maximum(lower, 0), lower),
-                    np.where(sign < 0, np.minimum(upper, 0), upper),
-                )
-                form = arithmetic.relu(z, lower, upper, column)
-                column += len(form.single[0])
-                neurons += [(z, form, i) for i in range(len(lower))]
-                known = np.maximum(lower, 0), np.maximum(upper, 0)
-            outputs.append(z)
-        slack = arithmetic.affine(self.slack[0], x, self.slack[1]) if self.rows else None
 
-        def proves(goals, guards, multipliers) -> bool:
-            rows, constant, weight = [], Fraction(0), 0
-            for kind, index, c in multipliers:
-                whole(c, LARGEST_MULTIPLIER, "a multiplier")
-                lists = {"goal": goals, "guard": guards, "row": self.rows}
-                whole(index, len(lists.get(kind, neurons)), f"the index of a {kind}")
-                if kind in ("goal", "guard"):
-                    offset, terms = lists[kind][index]
-                    constant, weight = constant + c * offset, weight + (c if kind == "goal" else 0)
-                    rows += [(c * s, outputs[side], i) for side, i, s in terms]
-                elif kind == "row":
-                    rows.append((c, slack, index))
-                else:
-                    z, relu, i = neurons[index]
-                    need(kind in ("zero", "line") or index in signs and kind == "sign", "unknown multiplier")
-                    rows += [(c, relu, i)] if kind != "sign" else [(c * signs[index], z, i)]
-                    rows += [(-c, z, i)] if kind == "line" else []
-            value = arithmetic.largest(rows) + constant
-            return value <= weight * self.upper if weight else value < 0
+class Leaf:
+    """The forms of all values on one leaf."""
 
-        for o in sorted(left):
-            goals, guards = self.objectives[o]
-            alone = [("goal", goals), ("guard", guards), ("row", self.rows)]
-            tries = [given[o]] if o in given else [[(kind, i, 1)] for kind, some in alone for i in range(len(some))]
-            need(any(proves(goals, guards, some) for some in tries), f"objective {o} is not proved")
+    def __init__(self, claim: Claim, lower, upper, signs: dict):
+        arithmetic, self.claim, self.signs = claim.arithmetic, claim, signs
+        x = arithmetic.box(lower, upper)
+        self.slack, self.width = arithmetic.affine(claim.slack, x), len(x.columns)
+        self.neurons, self.outputs, self.empty = [], [], False
+        for matrices in claim.matrices:
+            form, known = x, None
+            for matrix in matrices[:-1]:
+                z = arithmetic.affine(matrix, form)
+                form, known = self.relu(z, arithmetic.range(z), known and arithmetic.interval(matrix, *known))
+            self.outputs.append(arithmetic.affine(matrices[-1], form))
 
+    def relu(self, z: Form, bounds, known) -> tuple:
+        """relu(z) and its bounds; a split neuron whose sign the bounds of z exclude makes the leaf empty."""
+        lower, upper = (np.maximum(bounds[0], known[0]), np.minimum(bounds[1], known[1])) if known else bounds
+        for i in range(len(lower) - 1):
+            sign = self.signs.get(len(self.neurons) + i, 0)
+            self.empty |= bool(sign > 0 > upper[i] or sign < 0 < lower[i])
+            lower[i], upper[i] = max(lower[i], 0) if sign > 0 else lower[i], min(upper[i], 0) if sign < 0 else upper[i]
+        form = self.claim.arithmetic.relu(z, lower, upper, self.width)
+        self.width += len(form.single[0])
+        self.neurons += [(z, form, i) for i in range(len(lower) - 1)]
+        return form, (np.maximum(lower, 0), np.maximum(upper, 0))
 
-@dataclass(frozen=True)
-class Report:
-    """``accepted``, and in words what is proved, or the first thing that is wrong."""
-
-    accepted: bool
-    text: str
+    def proves(self, goals, guards, multipliers) -> bool:
+        rows, constant, weight = [], Fraction(0), 0
+        for kind, k, c in multipliers:
+            c, k = whole(c, MOST_WEIGHT, "a multiplier"), whole(k, 2**63, "the number of a term")
+            if kind in ("goal", "guard"):
+                offset, terms = (goals if kind == "goal" else guards)[k]
+                constant, weight = constant + c * offset, weight + (c if kind == "goal" else 0)
+                rows += [(c * factor, self.outputs[side], i) for side, i, factor in terms]
+            elif kind == "row":
+                need(k < len(self.claim.rows), "no such row")
+                rows.append((c, self.slack, k))
+            else:
+                z, relu, i = self.neurons[k]
+                need(kind in ("zero", "line") or (kind == "sign" and k in self.signs), "unknown term")
+                rows.append((c * self.signs[k], z, i) if kind == "sign" else (c, relu, i))
+                rows += [(-c, z, i)] if kind == "line" else []
+        value = self.claim.arithmetic.largest(rows, self.width) + constant
+        return value <= weight * self.claim.claimed if weight else value < 0
 
 
 def read(source) -> dict:
-    """The record in a file, which may be gzipped. Real numbers are hexadecimal strings; JSON's own are refused."""
+    """The record in a file, gzipped or not. JSON's own real numbers, NaN and endless digits are refused."""
+    def refuse(digits):
+        raise Refused(f"{digits[:20]} is neither a short whole number nor a hexadecimal string")
+
     with open(source, "rb") as file:
         zipped = file.read(2) == b"\x1f\x8b"
     with gzip.open(source) if zipped else open(source, "rb") as file:
         text = file.read(MOST_BYTES + 1)
     need(len(text) <= MOST_BYTES, "the file is too large")
-
-    def refuse(number):
-        raise Refused(f"{number[:20]} is neither a whole number nor a hexadecimal string")
-
-    short = lambda number: int(number) if len(number) < 20 else refuse(number)
-    return json.loads(text, parse_float=refuse, parse_constant=refuse, parse_int=short)
+    return json.loads(text, parse_float=refuse, parse_constant=refuse, parse_int=lambda d: int(d) if len(d) < 20 else refuse(d))
 
 
 def check(source, networks=None, arithmetic=Exact, progress=lambda done, total: None) -> Report:
-    """Check a certificate: a file's name, or its record. Never raises for what is in it.
+    """Check a certificate: a file's name or its record. Whatever is wrong with it, the answer is a refusal.
 
-    ``networks`` names those it must speak of: ``{"f": [(weight, bias), …]}``, arrays or lists of floats.
+    ``networks``, such as ``{"f": [(weight, bias), …]}`` with floats, are those that the certificate must be about.
     """
+    place = ""
     try:
         record = source if isinstance(source, dict) else read(source)
         need(record["format"] == FORMAT, "unknown format")
         found = {name: Network(name, entry) for name, entry in record["networks"].items()}
         for name, layers in (networks or {}).items():
-            need(
-                name in found and found[name].sha256 == digest(layers),
-                f"network {name} is not the one in the certificate",
-            )
-        numbers = arithmetic(16 + whole(record["bits"], MOST_BITS, "bits"))
+            need(name in found and found[name].sha256 == digest(layers), f"it is not about the network given as {name}")
+        numbers, proved = arithmetic(whole(record["bits"], MOST_BITS, "bits")), []
         need(len(record["claims"]) > 0, "nothing is claimed")
-        lines = []
         for k, entry in enumerate(record["claims"]):
-            try:
-                claim = Claim(entry, found, numbers)
-                claim.check(progress)
-                lines.append(claim.text())
-            except Exception as error:
-                raise Refused(f"claim {k}, {error or type(error).__name__}") from None
-    except Exception as error:  # whatever goes wrong, nothing is proved
-        return Report(False, f"{error or type(error).__name__}")
-    return Report(True, "; ".join(dict.fromkeys(lines)))
+            place = f"claim {k}: "
+            proved.append(Claim(entry, found, numbers).check(progress))
+    except Exception as error:
+        return Report(False, f"refused: {place}{str(error) or type(error).__name__}")
+    return Report(True, "proved: " + "; ".join(dict.fromkeys(proved)))

@@ -58,6 +58,15 @@ def read_text(path) -> str:
     return decode_text(read_bytes(path), path)
 
 
+def check_folder(folder) -> None:
+    """ValueError if no file can be written there: to be asked before the work whose result goes there."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot be written ({error.strerror})") from None
+
+
 def write_atomically(path, write: Callable) -> None:
     """Call ``write(file)`` on a temporary file beside ``path``, then rename it: the whole file or none.
 

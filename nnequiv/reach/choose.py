@@ -40,13 +40,17 @@ def choose(
         if not isinstance(engine, Engine):
             raise ValueError(f"engine is {engine!r}: it must be a name or an engine object")
         return engine, ""
-    if engine in ENGINES:
-        return ENGINES[engine](), ""
-    if engine != "auto":
-        near = get_close_matches(engine, [*ENGINES, "auto"], n=1)
+    check_name(engine)
+    return _best(networks, input_sets, question) if engine == "auto" else (ENGINES[engine](), "")
+
+
+def check_name(engine: str) -> None:
+    """Refuse a name that is no engine's; say which was meant."""
+    names = ["auto", *ENGINES]
+    if engine not in names:
+        near = get_close_matches(engine, names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown engine {engine!r}: choose one of auto, {', '.join(ENGINES)}{hint}")
-    return _best(networks, input_sets, question)
+        raise ValueError(f"unknown engine {engine!r}: choose one of {', '.join(names)}{hint}")
 
 
 def _best(networks, input_sets, question: str) -> tuple[Engine, str]:

@@ -15,8 +15,11 @@ def test_they_agree():
         what = f"seed {seed}, {kind}"
         value, count = brute_force(f, g, input_set)
         found = [max_discrepancy(f, g, input_set, engine) for engine in (Star(), Star(lp="highspy"), Milp())]
-        lowers = np.array([r.lower for r in found] + ([value] if np.isfinite(value) else []))
-        assert np.ptp(lowers) <= 1e-6 * max(1.0, lowers.max()), (what, lowers)
+        lowers = np.array([r.lower for r in found[:2]] + ([value] if np.isfinite(value) else []))
+        size = max(1.0, lowers.max())
+        assert np.ptp(lowers) <= 1e-6 * size, (what, lowers)
+        # Between f and f + noise of 1e-6, HiGHS cannot tell points apart: its own tolerance is that large.
+        assert abs(found[2].lower - lowers[0]) <= (1e-5 if "noise" in kind else 1e-6) * size, (what, found[2])
         assert all(r.upper >= lowers.max() - 1e-9 * max(1.0, lowers.max()) for r in found), what
         if count is None or "noise" in kind:  # pieces about as thin as what "interior" means
             continue

@@ -31,7 +31,7 @@ def test_an_object_is_taken_as_it_is():
         (9, 8, "pieces", "star"),
         (2, 8, "maximum", "skeleton"),
         (9, 8, "maximum", "branch-and-bound"),
-        (2, 200, "maximum", "branch-and-bound"),
+        (2, 800, "maximum", "branch-and-bound"),
     ],
 )
 def test_auto_goes_by_free_inputs_and_unstable_neurons_and_says_so(inputs, hidden, question, name):
