@@ -1,5 +1,8 @@
 """The commands about queries: ``verify`` and ``supports`` (VNN-LIB 2.0's solver interface), and ``audit``.
 
+Exit codes of ``verify``: 0 sat or unsat, 2 bad input, 3 unknown or timed-out. Of ``audit``: 0 confirmed, 1 refuted,
+2 bad input, 3 undecided; of a folder the worst of its rows, in the order refuted, error, undecided.
+
 Source of the interface: the VNN-LIB 2.0 standard, chapter "Solver Command-line Interface".
 """
 
@@ -13,12 +16,11 @@ import nnequiv as nq
 from nnequiv.audit import Audit, Judgement, audit, audit_bound
 from nnequiv.audit_folder import audit_instances
 from nnequiv.claims import Bound
-from nnequiv.cli import BAD_INPUT, DONE, NOT_EQUIVALENT, UNKNOWN, _command, _progress, _say
+from nnequiv.cli import BAD_INPUT, DONE, NOT_EQUIVALENT, UNKNOWN, _add_engine, _command, _progress, _say
 from nnequiv.io import format_answer, load_answer, load_query
 from nnequiv.io.onnx import OPERATORS, OPSETS
 from nnequiv.io.query import Query
 from nnequiv.io.vnncomp import VERDICTS, Answer
-from nnequiv.reach.choose import ENGINES
 from nnequiv.verify import verify
 
 EXIT = {Judgement.CONFIRMED: DONE, Judgement.REFUTED: NOT_EQUIVALENT, Judgement.UNDECIDED: UNKNOWN}
@@ -51,7 +53,7 @@ def add_verify(commands) -> None:
     parser.add_argument("query", metavar="QUERY", help=".vnnlib file, version 1.0 or 2.0, gzipped or not")
     _add_networks(parser, required=True)
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds")
-    _add_engine(parser)
+    _add_options(parser)
 
 
 def _run_verify(arguments) -> int:
@@ -92,7 +94,7 @@ def add_audit(commands) -> None:
     parser.add_argument("--results", metavar="DIR", help="with --instances: the folder of the tool's results")
     parser.add_argument("--out", metavar="CSV", help="with --instances: the table; rows already in it are skipped")
     parser.add_argument("--time-limit", "--timeout", type=float, metavar="S", help="seconds, for each instance")
-    _add_engine(parser)
+    _add_options(parser)
 
 
 def _run_audit(arguments) -> int:
@@ -185,8 +187,8 @@ def _add_networks(parser: argparse.ArgumentParser, required: bool) -> None:
     parser.add_argument("--network", action="append", required=required, metavar="NAME=FILE", help=help)
 
 
-def _add_engine(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--engine", default="auto", help=f"auto (default), {', '.join(ENGINES)}")
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    _add_engine(parser)
     parser.add_argument("--json", metavar="FILE|-", help="write the answer as JSON (- for standard output)")
 
 

@@ -48,6 +48,11 @@ class Control:
     def seconds(self) -> float:
         return time.perf_counter() - self.started
 
+    @property
+    def remaining(self) -> float:
+        """Seconds until the time limit, at least 0; infinite without one."""
+        return float("inf") if self.time_limit is None else max(0.0, self.time_limit - self.seconds)
+
     def check(self, **state) -> None:
         """Report progress if it is due; raise :class:`Stopped` if the time is up. Cheap: call it often."""
         now = time.perf_counter()

@@ -32,7 +32,7 @@ import numpy as np
 
 FORMAT = "nnequiv certificate 1"
 SLOPE_BITS = 48  # of the slopes s, which the checker chooses by itself
-MOST_BITS, MOST_BYTES, MOST_OBJECTIVES, MOST_WEIGHT = 8192, 2**31, 100_000, 2**40  # refused above: nothing may hang
+MOST_BITS, MOST_BYTES, MOST_OBJECTIVES, MOST_WEIGHT = 8192, 2**31, 100_000, 2**52  # refused above: nothing may hang
 
 
 class Refused(Exception):

@@ -11,19 +11,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnequiv.lp import HighspySolver, LPError
-from nnequiv.reach.bounds import RowForms
-from nnequiv.reach.dual import Rows, dual_upper, input_rows, relu_rows
-from nnequiv.reach.newton import multipliers
-from nnequiv.reach.question import Question
-from nnequiv.reach.search import outside
-from nnequiv.reach.zonotope import index_of
+from nnequiv.reach.branch_and_bound.bounds import RowForms
+from nnequiv.reach.branch_and_bound.dual import Rows, dual_upper, input_rows, relu_rows
+from nnequiv.reach.branch_and_bound.newton import multipliers
+from nnequiv.reach.branch_and_bound.question import Question
+from nnequiv.reach.branch_and_bound.search import outside
+from nnequiv.reach.branch_and_bound.zonotope import index_of
 from nnequiv.rounding import gamma
 
 #: Newton steps for a part that can still be split, and for one where every neuron is fixed.
 STEPS, FINAL_STEPS = 14, 40
 
-#: The largest multiplier of a leaf is written as this.
-LARGEST = 2**38
+#: The largest multiplier of a leaf is written as this. An empty part's multipliers grow without end: beyond ``ENOUGH``
+#: times the weight of the goal they are scaled down.
+LARGEST, ENOUGH = 2**50, 2**30
 
 #: A bound counts only if it has this share of its terms to spare: the checker's slopes and multipliers are rounded.
 SAFETY = 1e-12
@@ -118,7 +119,7 @@ def _names(kind: str, index: np.ndarray, used: np.ndarray | bool = True) -> tupl
 
 
 def _relu_names(forms: RowForms, parts: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The names of the rows of :func:`nnequiv.reach.dual.relu_rows`, in its order."""
+    """The names of the rows of :func:`nnequiv.reach.branch_and_bound.dual.relu_rows`, in its order."""
     names, neuron = [], 0
     for layer in (layer for trace in forms.traces for layer in trace.hidden):
         if layer.cut.any():
@@ -179,6 +180,7 @@ def multipliers_of(program: Program, fixed: np.ndarray, bound: float) -> Found:
 def _whole(program: Program, weights: np.ndarray) -> np.ndarray:
     """Multipliers as the certificate will hold them: whole numbers over the weight of the goals."""
     weights = np.where(program.kind > 0, np.maximum(weights, 0.0), 0.0)
+    weights = weights * np.minimum(1.0, ENOUGH / np.maximum(1.0, weights.max(axis=1, initial=0.0, keepdims=True)))
     scale = LARGEST / np.maximum(1.0, weights.max(axis=1, initial=0.0, keepdims=True))
     return np.round(weights * scale) / (np.round(scale) if program.single else scale)
 

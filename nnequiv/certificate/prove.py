@@ -14,12 +14,12 @@ from nnequiv.certificate.program import Program, multipliers_of, plain_values
 from nnequiv.certificate.tree import Tree
 from nnequiv.control import Control
 from nnequiv.network import Network
-from nnequiv.reach.bounds import RowForms, row_forms
+from nnequiv.reach.branch_and_bound.bounds import RowForms, row_forms
 from nnequiv.reach.engine import InputSet
-from nnequiv.reach.input_splitting import deciding_term, halve, split_axis
-from nnequiv.reach.question import Question
-from nnequiv.reach.relu_splitting import neuron_of_generator
-from nnequiv.reach.zonotope import center_and_radius
+from nnequiv.reach.branch_and_bound.input_splitting import deciding_term, halve, split_axis
+from nnequiv.reach.branch_and_bound.question import Question
+from nnequiv.reach.branch_and_bound.relu_splitting import neuron_of_generator
+from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
 from nnequiv.relations import Objective
 
 #: Parts bounded at once.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,19 +11,22 @@ import numpy as np
 from nnequiv.control import Control, Stopped
 from nnequiv.network import Network
 from nnequiv.reach.branch_and_bound.bounds import row_forms
+from nnequiv.reach.branch_and_bound.frontier import Frontier
 from nnequiv.reach.branch_and_bound.input_splitting import InputSplitting
 from nnequiv.reach.branch_and_bound.pair_splitting import PairSplitting, applies
-from nnequiv.reach.branch_and_bound.parts import Queue
 from nnequiv.reach.branch_and_bound.question import Question
 from nnequiv.reach.branch_and_bound.relu_splitting import ReluSplitting
 from nnequiv.reach.branch_and_bound.search import Children, Search
 from nnequiv.reach.branch_and_bound.simplify import without_identity_lanes
+from nnequiv.reach.branch_and_bound.workers import Workers
 from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
 from nnequiv.reach.engine import InputSet, Optimum, interval_bound
 from nnequiv.relations import Objective
 
 #: With few inputs, differential bounds are used where they are at most this share of the zonotopes' at the start.
 CLEARLY_TIGHTER = 0.7
+
+PROOF = "zonotopes, differential bounds and weak duality over a cover of the input set, rounding included"
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class BranchAndBound:
     Boxes are bounded by zonotopes of f and g that share the input's generators (zonotope.py, bounds.py). Parts with
     fixed signs are bounded by weak duality (dual.py), with multipliers from a few interior-point steps (newton.py);
     nearly equal networks by their difference, layer by layer backward (differential.py, slopes.py). For a verdict
-    the target is the threshold, and the first witness above it ends the search.
+    the target is the threshold, and the first witness above it ends the search. With an executor, groups of open
+    parts are searched elsewhere, a moment at a time (workers.py).
 
     Parameters
     ----------
@@ -62,6 +67,8 @@ class BranchAndBound:
         Also finish when ``upper − lower ≤ relative · |lower|``.
     memory : float
         Megabytes of open parts before the search turns depth-first.
+    tasks : int
+        Groups of open parts that an executor has at a time, about twice its workers; 0: twice this machine's cores.
 
     Notes
     -----
@@ -77,6 +84,7 @@ class BranchAndBound:
     low_dimension: int = 8
     relative: float = 0.0
     memory: float = 500.0
+    tasks: int = 0
     name = "branch-and-bound"
 
     def maximise(
@@ -93,29 +101,23 @@ class BranchAndBound:
         search = Search(Question(networks, input_set, objectives), tolerance, self.relative, threshold)
         wide = len(input_set.free) > self.low_dimension
         splits = {"boxes": InputSplitting(np.inf if wide else self.few), "signs": ReluSplitting()}
-        queues = {name: Queue(1e6 * self.memory) for name in ("boxes", "signs", "pairs")}
-        working, reason = interval_bound(networks, input_set, objectives), ""
+        frontier = Frontier(splits, self.batch, 1e6 * self.memory)
+        workers = Workers(control.executor, self.tasks or 2 * (os.cpu_count() or 1))
+        ceiling, reason = interval_bound(networks, input_set, objectives), ""
         try:
-            control.check(lower=-np.inf, upper=working, nodes=0, left=1)
-            self._push(queues, self._start(search, splits, wide))
-            while any(map(len, queues.values())) and not search.decided:
-                working = max(queue.upper for queue in queues.values())
-                left = sum(map(len, queues.values()))
-                upper = max(working, search.closed, search.stuck)
-                control.check(lower=search.best.lower, upper=upper, nodes=search.nodes, left=left)
-                # A batch of ReLU splits is worth its overhead when it is full.
-                full = len(queues["signs"]) >= self.batch
-                name = "signs" if full else next(name for name in ("boxes", "pairs", "signs") if len(queues[name]))
-                bound, parts = queues[name].pop(self.batch)
-                alive = bound > search.target
-                search.close(bound[~alive])
-                if alive.any():
-                    parts = {field: values[alive] for field, values in parts.items()}
-                    self._push(queues, splits[name].expand(bound[alive], parts, search))
-            working = -np.inf
+            control.check(lower=-np.inf, upper=ceiling, nodes=0, left=1)
+            frontier.push(self._start(search, splits, wide))
+            while (len(frontier) or workers.left) and not search.decided:
+                ceiling = max(frontier.upper, workers.upper, search.closed, search.stuck)
+                left = len(frontier) + workers.left
+                control.check(lower=search.best.lower, upper=ceiling, nodes=search.nodes, left=left)
+                workers.advance(frontier, search, control.remaining)
+            ceiling = max(frontier.upper, workers.upper, search.closed, search.stuck)
         except (Stopped, KeyboardInterrupt) as stop:
-            reason = str(stop) or "interrupted"
-        return _answer(search, max(working, *(queue.upper for queue in queues.values())), reason)
+            reason = str(stop) or "interrupted"  # the last ceiling holds: parts only ever shrink
+        finally:
+            workers.close()
+        return _answer(search, ceiling, reason, workers.failure)
 
     def _start(self, search: Search, splits: dict, wide: bool) -> dict[str, Children]:
         """One box; where bounding the difference pays, what its zonotopes leave of it, as pairs."""
@@ -140,24 +142,18 @@ class BranchAndBound:
         splits |= {"pairs": pairs, "signs": ReluSplitting(pairs.pair)}
         return {"pairs": pairs.root(search, left.bound, left.fields["objective"])}
 
-    @staticmethod
-    def _push(queues: dict[str, Queue], children: dict) -> None:
-        for name, some in children.items():
-            if some is not None and len(some.bound):
-                queues[name].push(some.bound, some.fields)
 
-
-def _answer(search: Search, left: float, reason: str) -> Optimum:
+def _answer(search: Search, ceiling: float, reason: str, failure: str) -> Optimum:
     best = search.best
     if not reason and not search.decided and search.stuck > search.target:
         reason = f"rounding: a part with every neuron fixed keeps the bound {search.stuck:.17g}"
     return Optimum(
         lower=best.lower,
-        upper=max(left, search.closed, search.stuck, best.lower),
+        upper=max(ceiling, best.lower),
         objective=best.objective,
         witness=best.witness,
         nodes=search.nodes,
         lps=search.lps,
         reason=reason,
-        proof="zonotopes, differential bounds and weak duality over a cover of the input set, rounding included",
+        proof="; ".join(filter(None, [PROOF, failure])),
     )

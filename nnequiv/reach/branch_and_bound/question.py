@@ -134,6 +134,11 @@ class Best:
         for k in order[: self._exact] if best[order[0]] > self.lower else ():
             self._offer_exactly(points[k], int(which[k]))
 
+    def take(self, other: Best) -> None:
+        """Take over another's witness, proved already, if it is better."""
+        if other.lower > self.lower:
+            self.lower, self.objective, self.witness = other.lower, other.objective, other.witness
+
     def _take(self, value: float, objective: int, point: np.ndarray) -> None:
         self.lower, self.objective, self.witness = value, objective, point.copy()
 

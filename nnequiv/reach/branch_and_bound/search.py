@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -66,6 +66,18 @@ class Search:
 
     def give_up(self, bounds: np.ndarray) -> None:
         self.stuck = max(self.stuck, float(np.max(bounds, initial=-np.inf)))
+
+    def branch(self) -> Search:
+        """A search of some of the parts elsewhere: it knows the best witness, and counts from zero."""
+        other = replace(self, closed=-np.inf, stuck=-np.inf, nodes=0, lps=0)
+        other.best.take(self.best)
+        return other
+
+    def join(self, other: Search) -> None:
+        """Add what a branch found."""
+        self.best.take(other.best)
+        self.closed, self.stuck = max(self.closed, other.closed), max(self.stuck, other.stuck)
+        self.nodes, self.lps = self.nodes + other.nodes, self.lps + other.lps
 
 
 @dataclass(frozen=True, eq=False)
