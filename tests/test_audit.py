@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 import nnequiv as nq
-from nnequiv.audit import Audit, Judgement, audit, audit_bound
-from nnequiv.audit_folder import Row, Table, audit_instances, read_table
-from nnequiv.claims import Bound
+from nnequiv.audit.claims import Bound
+from nnequiv.audit.folder import Row, Table, audit_instances, read_table
+from nnequiv.audit.judge import Audit, Judgement, audit, audit_bound
+from nnequiv.audit.replay import Replay
+from nnequiv.audit.verify import Verification
 from nnequiv.cli import main
 from nnequiv.io.vnncomp import Answer, format_answer, parse_answer
 from nnequiv.io.vnnlib import parse_query
 from nnequiv.network import Network
 from nnequiv.reach.vertices import Vertices
 from nnequiv.relations import discrepancy_objectives
-from nnequiv.replay import Replay
 from nnequiv.rounding import evaluate_exact
 from nnequiv.sets import Box
-from nnequiv.verify import Verification
 from tests.oracles.queries import pair_text, query_text, relu_net
 from tests.oracles.random_networks import random_network
 from tests.oracles.random_pairs import random_pair

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import nnequiv as nq
+from nnequiv.audit.replay import satisfied_at
+from nnequiv.audit.verify import Verification, verify
 from nnequiv.control import Control
 from nnequiv.io.query import Query
 from nnequiv.io.vnnlib import load_query, parse_query
 from nnequiv.lp import LPError
 from nnequiv.network import Network
 from nnequiv.reach.engine import Optimum
-from nnequiv.replay import satisfied_at
-from nnequiv.verify import Verification, verify
 from tests.oracles.queries import pair_text, query_text, relu_net
 from tests.oracles.random_networks import random_network
 

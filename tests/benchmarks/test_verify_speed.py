@@ -5,8 +5,8 @@ Goal: every ACAS Xu property and every query of the two-network table in a few s
 
 import pytest
 
+from nnequiv.audit.verify import verify
 from nnequiv.io.vnnlib import load_query
-from nnequiv.verify import verify
 from tests.oracles.real_pairs import ORIGINAL, RETRAIN, STUDENT, data_file, real_network
 from tests.test_verify import TABLE
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import nnequiv as nq
+from nnequiv.audit.verify import verify
 from nnequiv.io.vnnlib import parse_query
 from nnequiv.network import Network
-from nnequiv.verify import verify
 
 ENGINES = ("auto", nq.Star(lp="highspy"), nq.Vertices(), nq.BranchAndBound(), nq.Milp())
 

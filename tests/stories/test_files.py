@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import nnequiv as nq
+from nnequiv.audit.verify import verify
 from nnequiv.io import load_query
 from nnequiv.network import Network
-from nnequiv.verify import verify
 from tests.oracles.queries import query_text, relu_net
 
 SUM = Network([([[1.0, 10.0]], [0.0])])  # y = x0 + 10 x1: swapped inputs show

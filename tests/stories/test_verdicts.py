@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import nnequiv as nq
-from nnequiv.audit import Judgement, audit
+from nnequiv.audit.judge import Judgement, audit
+from nnequiv.audit.verify import verify
 from nnequiv.cli import main
 from nnequiv.io.vnncomp import parse_answer
 from nnequiv.io.vnnlib import parse_query
 from nnequiv.network import Network
-from nnequiv.verify import verify
 from tests.oracles.queries import query_text, relu_net
 from tests.oracles.random_networks import random_network
 

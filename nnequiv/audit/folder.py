@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 
-from nnequiv.audit import Audit, audit
+from nnequiv.audit.judge import Audit, audit
+from nnequiv.audit.verify import INTERRUPTED
 from nnequiv.io.files import read_text, write_atomically
 from nnequiv.io.instances import Instance, load_instances
 from nnequiv.io.networks import load
@@ -22,7 +23,6 @@ from nnequiv.lp import LPError
 from nnequiv.network import Network
 from nnequiv.reach.engine import Engine
 from nnequiv.results import Json
-from nnequiv.verify import INTERRUPTED
 
 #: What a row can say, in the order of the table: what disagrees comes first.
 JUDGEMENTS = ("REFUTED", "ERROR", "MISSING", "UNDECIDED", "CONFIRMED")

@@ -10,16 +10,16 @@ from enum import Enum
 
 import numpy as np
 
-from nnequiv.claims import Bound, bound_query
+from nnequiv.audit.claims import Bound, bound_query
+from nnequiv.audit.replay import Replay, joint_input, replay, satisfied_at
+from nnequiv.audit.verify import Verification, verify
 from nnequiv.io.query import Query
 from nnequiv.io.vnncomp import Answer
 from nnequiv.merge import check_pair
 from nnequiv.network import Network
 from nnequiv.reach.engine import Engine, InputSet
-from nnequiv.replay import Replay, joint_input, replay, satisfied_at
 from nnequiv.results import Json
 from nnequiv.tolerances import CLAIMED_INPUT_TOL, CLAIMED_OUTPUT_TOL
-from nnequiv.verify import Verification, verify
 from nnequiv.version import VERSION
 
 

@@ -13,15 +13,15 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import nnequiv as nq
-from nnequiv.audit import Audit, Judgement, audit, audit_bound
-from nnequiv.audit_folder import audit_instances
-from nnequiv.claims import Bound
-from nnequiv.cli import BAD_INPUT, DONE, NOT_EQUIVALENT, UNKNOWN, _add_engine, _command, _progress, _say
+from nnequiv.audit.claims import Bound
+from nnequiv.audit.folder import audit_instances
+from nnequiv.audit.judge import Audit, Judgement, audit, audit_bound
+from nnequiv.audit.verify import verify
+from nnequiv.cli.shared import BAD_INPUT, DONE, NOT_EQUIVALENT, UNKNOWN, add_command, add_engine, progress_bar, say
 from nnequiv.io import format_answer, load_answer, load_query
 from nnequiv.io.onnx import OPERATORS, OPSETS
 from nnequiv.io.query import Query
 from nnequiv.io.vnncomp import VERDICTS, Answer
-from nnequiv.verify import verify
 
 EXIT = {Judgement.CONFIRMED: DONE, Judgement.REFUTED: NOT_EQUIVALENT, Judgement.UNDECIDED: UNKNOWN}
 
@@ -49,7 +49,7 @@ CAPABILITIES = {
 def add_verify(commands) -> None:
     example = "nnequiv verify prop_1.vnnlib --network N=f.onnx --timeout 60"
     help = "decide a VNN-LIB query about one network or two: sat, unsat, unknown or timed-out"
-    parser = _command(commands, "verify", _run_verify, help, example)
+    parser = add_command(commands, "verify", _run_verify, help, example)
     parser.add_argument("query", metavar="QUERY", help=".vnnlib file, version 1.0 or 2.0, gzipped or not")
     _add_networks(parser, required=True)
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds")
@@ -61,9 +61,9 @@ def _run_verify(arguments) -> int:
     networks = _networks(query, arguments.network)
     for text in _warnings(query):
         _complain(f"nnequiv verify: warning: {text}")
-    answer = verify(query, networks, arguments.engine, progress=_progress(), time_limit=arguments.timeout)
+    answer = verify(query, networks, arguments.engine, progress=progress_bar(), time_limit=arguments.timeout)
     text = format_answer(query, answer.verdict, answer.inputs, answer.outputs)
-    _say(arguments, [text.rstrip("\n")], answer)
+    say(arguments, [text.rstrip("\n")], answer)
     if answer.reason:
         _complain(f"nnequiv verify: {answer.reason}")
     return DONE if answer.verdict in ("sat", "unsat") else UNKNOWN
@@ -83,7 +83,7 @@ def _warnings(query: Query) -> list[str]:
 def add_audit(commands) -> None:
     example = "nnequiv audit prop_1.vnnlib --network N=f.onnx --result answer.txt"
     help = "whether another tool's claim is true: CONFIRMED, REFUTED with the evidence, or UNDECIDED"
-    parser = _command(commands, "audit", _run_audit, help, example)
+    parser = add_command(commands, "audit", _run_audit, help, example)
     parser.add_argument("files", metavar="QUERY | F G", nargs="*", help="a .vnnlib query, or two networks and --box")
     _add_networks(parser, required=False)
     parser.add_argument("--box", help="with F G: .vnnlib file, JSON or CSV with lower and upper rows, or lo:hi")
@@ -104,9 +104,9 @@ def _run_audit(arguments) -> int:
         raise ValueError("--results and --out go with --instances")
     if (arguments.result is None) == (arguments.claim is None):
         raise ValueError("give the claim: --result FILE or --claim TEXT (or --instances CSV)")
-    options = dict(progress=_progress(), time_limit=arguments.time_limit)
+    options = dict(progress=progress_bar(), time_limit=arguments.time_limit)
     answer = _audit_pair(arguments, options) if arguments.box is not None else _audit_query(arguments, options)
-    _say(arguments, [f"{answer.judgement.value}: {answer.claim}", *answer.evidence], answer)
+    say(arguments, [f"{answer.judgement.value}: {answer.claim}", *answer.evidence], answer)
     return EXIT[answer.judgement]
 
 
@@ -150,7 +150,7 @@ def _run_folder(arguments) -> int:
     )
     differing = [row for row in table.rows if row.judgement == "REFUTED"]
     lines = [f"REFUTED {row.networks} {row.query}: {row.claimed}, {row.evidence}" for row in differing]
-    _say(arguments, [table.summary, *lines], table)
+    say(arguments, [table.summary, *lines], table)
     counts = table.counts
     if counts["REFUTED"]:
         return NOT_EQUIVALENT
@@ -165,7 +165,7 @@ def _run_folder(arguments) -> int:
 def add_supports(commands) -> None:
     example = "nnequiv supports --vnnlib-versions"
     help = "what queries and networks verify can read, for other tools to ask"
-    parser = _command(commands, "supports", _run_supports, help, example)
+    parser = add_command(commands, "supports", _run_supports, help, example)
     choice = parser.add_mutually_exclusive_group(required=True)
     for name in CAPABILITIES:
         choice.add_argument(f"--{name}", dest="capability", action="store_const", const=name)
@@ -188,7 +188,7 @@ def _add_networks(parser: argparse.ArgumentParser, required: bool) -> None:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    _add_engine(parser)
+    add_engine(parser)
     parser.add_argument("--json", metavar="FILE|-", help="write the answer as JSON (- for standard output)")
 
 

@@ -15,6 +15,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from nnequiv.audit.replay import nearest, satisfied_at
 from nnequiv.control import Control, Stopped
 from nnequiv.equivalence import check_question, watched
 from nnequiv.io.query import Case, Conjunction, Query
@@ -23,7 +24,6 @@ from nnequiv.network import Network
 from nnequiv.reach.choose import choose, named, unstable_neurons
 from nnequiv.reach.engine import Engine, InputSet, Optimum, interval_bound
 from nnequiv.reach.vertices import Vertices
-from nnequiv.replay import nearest, satisfied_at
 from nnequiv.results import Json
 from nnequiv.sets.arithmetic import rounded_up
 from nnequiv.tolerances import WITNESS_SHARES

@@ -1,0 +1,129 @@
+"""The commands ``discrepancy``, ``equivalent``, ``regions``, and ``convert``."""
+
+from __future__ import annotations
+
+import nnequiv as nq
+from nnequiv.cli.shared import (
+    DONE,
+    NOT_EQUIVALENT,
+    UNKNOWN,
+    add_command,
+    add_pair,
+    add_question,
+    evidence_lines,
+    numbers,
+    pair_and_box,
+    progress_bar,
+    question_options,
+    say,
+)
+
+EXIT = {nq.Verdict.EQUIVALENT: DONE, nq.Verdict.NOT_EQUIVALENT: NOT_EQUIVALENT, nq.Verdict.UNKNOWN: UNKNOWN}
+
+
+def add_discrepancy(commands) -> None:
+    example = "nnequiv discrepancy f.npz g.npz --box 0:1"
+    help = "the largest |f_i(x) - g_i(x)| over a box, as a proved interval with its witness"
+    parser = add_command(commands, "discrepancy", _run_discrepancy, help, example)
+    add_pair(parser)
+    add_question(parser)
+
+
+def _run_discrepancy(arguments) -> int:
+    f, g, box = pair_and_box(arguments)
+    with question_options(arguments) as options:
+        answer = nq.max_discrepancy(f, g, box, arguments.engine, arguments.tolerance, **options)
+    lines = [
+        f"discrepancy in [{answer.lower!r}, {answer.upper!r}]" + ("" if answer.exact else " (not to the tolerance)")
+    ]
+    say(arguments, lines + evidence_lines(answer), answer)
+    return DONE if answer.exact else UNKNOWN
+
+
+def add_equivalent(commands) -> None:
+    example = "nnequiv equivalent f.npz g.npz --box 0:1 --epsilon 0.05"
+    help = "whether g agrees with f everywhere on a box"
+    parser = add_command(commands, "equivalent", _run_equivalent, help, example)
+    add_pair(parser)
+    relation = parser.add_mutually_exclusive_group(required=True)
+    relation.add_argument("--epsilon", metavar="E", help="|f_i - g_i| <= E; one number, or one an output: 0.1,0.2")
+    relation.add_argument("--top1", action="store_true", help="f's winner is g's winner")
+    relation.add_argument("--topk", type=int, metavar="K", help="f's winner is among g's K largest")
+    relation.add_argument("--order", metavar="I,J", help="f and g agree on the order of outputs I and J")
+    parser.add_argument("--margin", type=float, default=0.0, metavar="M", help="with --top1: where f leads by M")
+    add_question(parser)
+
+
+def _relation(arguments) -> nq.Epsilon | nq.Top1 | nq.TopK | nq.Order:
+    if arguments.epsilon is not None:
+        values = numbers("--epsilon", arguments.epsilon, float)
+        return nq.Epsilon(values[0] if len(values) == 1 else tuple(values))
+    if arguments.topk is not None:
+        return nq.TopK(arguments.topk)
+    if arguments.order is not None:
+        pair = numbers("--order", arguments.order, int)
+        if len(pair) != 2:
+            raise ValueError(f"--order is {arguments.order!r}: it must be two outputs, such as 0,3")
+        return nq.Order(*pair)
+    return nq.Top1(arguments.margin)
+
+
+def _run_equivalent(arguments) -> int:
+    f, g, box = pair_and_box(arguments)
+    if arguments.margin and not arguments.top1:
+        raise ValueError("--margin goes with --top1")
+    with question_options(arguments) as options:
+        answer = nq.check_equivalence(f, g, box, _relation(arguments), arguments.engine, arguments.tolerance, **options)
+    lines = [
+        f"{answer.verdict.value}: {answer.relation}",
+        f"largest violation in [{answer.lower:.9g}, {answer.upper:.9g}] (the relation holds iff it is <= 0)",
+    ]
+    say(arguments, lines + evidence_lines(answer), answer)
+    return EXIT[answer.verdict]
+
+
+def add_regions(commands) -> None:
+    example = "nnequiv regions f.npz --box -1:1"
+    help = "count the affine pieces of f, or of f - g, and bound its outputs"
+    parser = add_command(commands, "regions", _run_regions, help, example)
+    parser.add_argument("f", metavar="F")
+    parser.add_argument("g", metavar="G", nargs="?")
+    parser.add_argument("--list", action="store_true", help="also print every piece: pattern, matrix, offset")
+    add_question(parser)
+
+
+def _run_regions(arguments) -> int:
+    f = nq.load(arguments.f)
+    box = nq.load_box(arguments.box, dimension=f.n_inputs)
+    network = f if arguments.g is None else (f, nq.load(arguments.g))
+    known = dict(progress=progress_bar(), time_limit=arguments.time_limit)
+    if arguments.list:
+        if arguments.json == "-":
+            raise ValueError("--list and --json - both want standard output")
+        for piece in nq.enumerate_pieces(network, box, arguments.engine, time_limit=arguments.time_limit):
+            pattern = "".join("01"[int(bit)] for bit in piece.pattern)
+            print(f"{pattern or '-'}  C = {piece.matrix.tolist()}  d = {piece.offset.tolist()}")
+    answer = nq.survey(network, box, arguments.engine, **known)
+    what = "f" if arguments.g is None else "f - g"
+    lines = [f"{answer.pieces} pieces of {what}"]
+    lines += [
+        f"output {i} in [{low!r}, {high!r}]"
+        for i, (low, high) in enumerate(zip(answer.lower, answer.upper, strict=True))
+    ]
+    say(arguments, [*lines, f"engine {answer.engine}, {answer.seconds:.2f} s"], answer)
+    return DONE
+
+
+def add_convert(commands) -> None:
+    example = "nnequiv convert f.onnx f.npz"
+    help = "read a network file and write it in another format, by suffix"
+    parser = add_command(commands, "convert", _run_convert, help, example)
+    parser.add_argument("source", metavar="IN")
+    parser.add_argument("target", metavar="OUT")
+
+
+def _run_convert(arguments) -> int:
+    network = nq.load(arguments.source)
+    nq.save(network, arguments.target)
+    print(f"{arguments.target}: {network!r}")
+    return DONE

@@ -1,0 +1,131 @@
+"""What the commands share: options, output, and errors in one line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import contextmanager
+from difflib import get_close_matches
+
+import nnequiv as nq
+from nnequiv.io.files import write_atomically
+from nnequiv.reach.choose import ENGINES, check_name
+
+DONE, NOT_EQUIVALENT, BAD_INPUT, UNKNOWN = 0, 1, 2, 3
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, and which names the flag that was meant."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs, allow_abbrev=False)
+
+    def error(self, message: str):
+        unknown = message.removeprefix("unrecognized arguments: ").split()
+        if message.startswith("unrecognized") and unknown[0].startswith("--"):
+            near = get_close_matches(unknown[0], self._option_string_actions, n=1)
+            message += f"; did you mean {near[0]}?" if near else ""
+        self.exit(BAD_INPUT, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+    def parse_args(self, args=None, namespace=None):
+        """Unknown flags are reported by the subcommand that did not know them, so that the hint is from its flags."""
+        known, rest = self.parse_known_args(args, namespace)
+        if rest:
+            getattr(known, "parser", self).error(f"unrecognized arguments: {' '.join(rest)}")
+        return known
+
+
+def add_command(commands, name: str, run, help: str, example: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=help, description=help, epilog=f"example: {example}")
+    parser.set_defaults(run=run, parser=parser)
+    return parser
+
+
+def add_engine(parser) -> None:
+    parser.add_argument("--engine", default="auto", type=_engine, help=f"auto (default), {', '.join(ENGINES)}")
+
+
+def _engine(name: str) -> str:
+    """Refused before any work is done."""
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return name
+
+
+def seed_value(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"--seed is {text}: it must be a whole number, at least 0")
+    return int(text)
+
+
+def add_question(parser, box: bool = True) -> None:
+    """The options every question shares."""
+    if box:
+        parser.add_argument(
+            "--box", required=True, help=".vnnlib file, JSON or CSV with lower and upper rows, or lo:hi"
+        )
+    add_engine(parser)
+    parser.add_argument("--time-limit", type=float, metavar="S", help="seconds; then say what is proved so far")
+    parser.add_argument("--json", metavar="FILE|-", help="write the answer as JSON (- for standard output)")
+
+
+def add_pair(parser) -> None:
+    parser.add_argument("f", metavar="F", help="the original network (.npz, .nnet, .onnx)")
+    parser.add_argument("g", metavar="G", help="the compressed network")
+    parser.add_argument("--tolerance", type=float, default=1e-6, metavar="T", help="absolute, default 1e-6")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, for engines that use them")
+
+
+def numbers(flag: str, text: str, kind) -> list:
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{flag} is {text!r}: it must be {kind.__name__} values, separated by commas") from None
+
+
+def pair_and_box(arguments):
+    f, g = nq.load(arguments.f), nq.load(arguments.g)
+    return f, g, nq.load_box(arguments.box, dimension=f.n_inputs)
+
+
+def progress_bar():
+    """A bar only where somebody sees it."""
+    return True if sys.stderr.isatty() else None
+
+
+@contextmanager
+def question_options(arguments):
+    """Keyword arguments of a question; opens and closes the pool of workers."""
+    if arguments.workers < 1:
+        raise ValueError(f"--workers is {arguments.workers}: it must be at least 1")
+    options = dict(progress=progress_bar(), time_limit=arguments.time_limit)
+    if arguments.workers == 1:
+        yield options
+        return
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(arguments.workers) as executor:
+        yield dict(options, executor=executor)
+
+
+def evidence_lines(answer) -> list[str]:
+    lines = []
+    if answer.witness is not None:
+        lines.append(f"at output {answer.output}, x = {list(answer.witness)}")
+    counts = [f"{getattr(answer, name)} {name}" for name in ("pieces", "nodes", "lps") if getattr(answer, name)]
+    lines.append(", ".join([f"engine {answer.engine}", *counts, f"{answer.seconds:.2f} s"]))
+    lines.append(f"upper bound by {answer.proof}")
+    return lines + ([f"stopped: {answer.reason}"] if answer.reason else [])
+
+
+def say(arguments, lines: list[str], answer) -> None:
+    """The answer for a reader, or as JSON; a file is complete or absent."""
+    if arguments.json == "-":
+        print(answer.to_json(indent=2))
+        return
+    if arguments.json:
+        text = answer.to_json(indent=2) + "\n"
+        write_atomically(arguments.json, lambda file: file.write(text.encode()))
+    print("\n".join(lines))
