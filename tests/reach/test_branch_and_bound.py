@@ -14,7 +14,7 @@ from nnequiv.reach.vertices import Vertices
 from nnequiv.relations import Epsilon, Objective, Order, Top1, TopK, discrepancy_objectives
 from nnequiv.sets import Box, Polytope
 from tests.oracles.random_pairs import KINDS, random_pair
-from tests.oracles.real_pairs import acas, real_network
+from tests.oracles.real_pairs import ORIGINAL, acas, real_box, real_network
 
 BY_INPUTS, BY_RELUS = BranchAndBound(), BranchAndBound(low_dimension=0, batch=8)
 
@@ -110,6 +110,25 @@ def test_known_verdicts(kind, prop, epsilon, equivalent):
     networks, box = acas(kind, prop)
     found = BY_INPUTS.maximise(networks, box, Epsilon(epsilon).objectives(5), 1e-6, Control(), threshold=0.0)
     assert (found.upper <= 0) == equivalent and (found.lower > 0) == (not equivalent)
+
+
+#: Largest |f − float16(f)| on ACAS Xu boxes.
+HALVED = {4: 0.00196287266, 3: 0.0017548318, 1: 5.19086920e-5}
+
+
+def halved(prop):
+    """The original, and its weights and biases rounded to float16."""
+    f = real_network(ORIGINAL)
+    arrays = [[v.astype(np.float16).astype(np.float64) for v in (w.weight, w.bias)] for w in f.layers]
+    return (f, Network(arrays)), real_box(f"acasxu/prop_{prop}.vnnlib")
+
+
+@pytest.mark.parametrize("prop", [1, *(pytest.param(p, marks=pytest.mark.slow) for p in (4, 3))])
+def test_half_precision(prop):
+    networks, box = halved(prop)
+    found = BranchAndBound().maximise(networks, box, discrepancy_objectives(5), 1e-9, Control())
+    assert found.reason == "" and found.upper - found.lower <= 1e-9
+    assert abs(found.lower - HALVED[prop]) <= 1e-9 and HALVED[prop] <= found.upper + 1e-11
 
 
 def digits_pair():

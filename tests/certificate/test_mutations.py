@@ -1,0 +1,59 @@
+"""Attacks: a changed certificate is refused, or what it says is still true. Nothing hangs or crashes."""
+
+import numpy as np
+import pytest
+
+import nnequiv as nq
+from nnequiv.certificate import certificate, check_certificate
+from tests.certificate.mutations import is_true, mutated
+from tests.oracles.random_pairs import random_pair
+
+SEEDS = (0, 2, 4, 6, 13, 18, 19, 22, 24, 36)
+
+
+def records():
+    """Valid certificates of different kinds, small ones: the text that names each, and its record."""
+    result = []
+    for seed in SEEDS:
+        f, g, input_set, kind = random_pair(seed)
+        answer = nq.max_discrepancy(f, g, input_set, engine="vertices")
+        result.append((f"seed {seed}, {kind}", certificate(answer, f, g, input_set).record))
+        for relation in (nq.Epsilon(round(answer.upper * 1.2 + 0.01, 3)), nq.Epsilon(answer.upper * 0.7), nq.Top1(0.1)):
+            answer = nq.check_equivalence(f, g, input_set, relation, engine="vertices")
+            if answer.verdict is not nq.Verdict.UNKNOWN:
+                record = certificate(answer, f, g, input_set, relation).record
+                result.append((f"seed {seed}, {kind}, {relation}", record))
+    return [(name, record) for name, record in result if len(record["claims"][0]["proof"]) < 60]
+
+
+def attack(count: int, seed: int) -> dict:
+    """Changes certificates ``count`` times; how often each kind of change was accepted because it left the claim true."""
+    rng, valid, tally = np.random.default_rng(seed), records(), {}
+    for name, record in valid:
+        report = check_certificate(nq.Certificate(record))
+        assert report.accepted, f"{name}: {report.text}"
+    for k in range(count):
+        name, record = valid[rng.integers(len(valid))]
+        changed, change = mutated(rng, record)
+        report = check_certificate(nq.Certificate(changed), fast=k % 4 == 3)
+        accepted, tried = tally.get(change, (0, 0))
+        tally[change] = accepted + report.accepted, tried + 1
+        if report.accepted:
+            claims = changed["claims"]
+            true = all(is_true(claim, changed["networks"]) for claim in claims)
+            assert true, f"{name}, change {k} with seed {seed}, {change}: accepted, but false: {report.text}"
+        else:
+            assert report.text.startswith("refused: ") and len(report.text) < 500, report.text
+    return tally
+
+
+def test_changed_certificates_are_refused_or_true():
+    tally = attack(400, seed=1)
+    assert tally["change_a_weight"][0] == 0, "the SHA-256 must notice"
+
+
+@pytest.mark.slow
+def test_five_thousand_changes():
+    tally = attack(5000, seed=2)
+    assert tally["change_a_weight"][0] == 0, "the SHA-256 must notice"
+    assert sum(tried for _, tried in tally.values()) == 5000
