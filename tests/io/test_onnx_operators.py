@@ -179,7 +179,10 @@ def test_agrees_with_onnxruntime(name, tmp_path):
     expected = run(path, points)
     found = network(points)
     assert found.shape == expected.shape, name
-    if name == "AveragePool ceil_mode count_include_pad" and version("onnxruntime") < "1.24":
+    if name == "AveragePool ceil_mode count_include_pad" and tuple(map(int, version("onnxruntime").split(".")[:2])) < (
+        1,
+        24,
+    ):
         pytest.skip("this onnxruntime counts padding beyond the input in AveragePool with ceil_mode")
     error = np.abs(found - expected).max() / max(1.0, np.abs(expected).max())
     assert error < 2e-6, f"{name}: relative error {error} with seed {seed}"
