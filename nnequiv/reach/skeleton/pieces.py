@@ -10,15 +10,16 @@ import numpy as np
 from nnequiv.control import Control
 from nnequiv.network import Network
 from nnequiv.reach.engine import InputSet, Piece
-from nnequiv.reach.skeleton.cells import cells, thickness
+from nnequiv.reach.skeleton.cells import SMALL, cells, thickness
 from nnequiv.reach.skeleton.exploration import Exploration
 from nnequiv.reach.skeleton.plan import Plan
 from nnequiv.reach.skeleton.walk import Leaf
 from nnequiv.rounding import UNIT, dot_error
 from nnequiv.sets import Box, Polytope
+from nnequiv.tolerances import INTERIOR_TOL
 
-#: Cells thinner than this are no pieces: their pattern cannot be told from a point inside.
-THIN = 1e-12
+#: Thinner cells are not listed, nor counted: within the shift of a plane a pattern cannot be told from a point inside.
+THIN = 4 * INTERIOR_TOL
 
 
 @dataclass(eq=False)
@@ -32,18 +33,24 @@ class _Cell:
 
 
 def pieces_of(search: Exploration, networks, input_set: InputSet, control: Control) -> Iterator[Piece]:
-    """Every piece with interior. Whole cells as they are found; cells that a bisection cut in parts last, joined."""
-    parts: dict[int, _Cell] = {}
+    """Every piece with interior. Whole cells as they are found; cells that something cut in parts last, joined.
+
+    What cuts a piece is a bisection, or a neuron that is zero all over it: rounding gives its parts different signs.
+    """
+    parts: dict[int | bytes, _Cell] = {}
     plan = None
     for leaf, plan in search.leaves(control):
+        doubtful = leaf.complex.near_misses and leaf.complex.n_edges <= SMALL
         for name, cell in _cells_of(leaf, plan):
-            if cell.whole:
+            if cell.whole and not doubtful:
                 yield _piece(cell, plan, networks, input_set)
-            else:
-                known = parts.get(name)
-                parts[name] = cell if known is None else _joined(known, cell)
+                continue
+            if cell.whole:
+                name = _pattern(plan.full_points(cell.vertices, _no_home(cell)), networks).tobytes()
+            parts[name] = _joined(parts[name], cell) if name in parts else cell
     for cell in parts.values():
-        yield _piece(cell, plan, networks, input_set)
+        if thickness(cell.vertices, np.array([0, len(cell.vertices)]), np.arange(len(cell.vertices)))[0] > THIN:
+            yield _piece(cell, plan, networks, input_set)
 
 
 def point_piece(networks: Sequence[Network], input_set: InputSet) -> Piece:
@@ -55,19 +62,18 @@ def point_piece(networks: Sequence[Network], input_set: InputSet) -> Piece:
 
 
 def _cells_of(leaf: Leaf, plan: Plan) -> Iterator[tuple[int, _Cell]]:
-    """Cells with interior, by name; the name of a cell is the same in every part that it reaches into."""
+    """Whole cells with interior, and parts of cells, by name: it is the same in every part that a cell reaches into."""
     complex_ = leaf.complex
     names, offsets, vertices = cells(complex_)
     solid = thickness(leaf.positions, offsets, vertices) > THIN
     planes = np.column_stack([ids[: complex_.n_vertices] for ids in complex_.vertex_planes])  # (vertices, d)
     cut = plan.artificial[planes].any(axis=1)
-    for c in np.flatnonzero(solid):
+    for c, name in enumerate(names):
         mine = vertices[offsets[c] : offsets[c + 1]]
         whole = not cut[mine].any()
-        yield (
-            int(names[c]),
-            _Cell(leaf.positions[mine[~cut[mine]]].copy(), np.unique(planes[mine]), leaf.state.outputs.error, whole),
-        )
+        if solid[c] or not whole:  # the whole of a thin part need not be thin
+            corners = leaf.positions[mine[~cut[mine]]].copy()
+            yield int(name), _Cell(corners, np.unique(planes[mine]), leaf.state.outputs.error, whole)
 
 
 def _joined(a: _Cell, b: _Cell) -> _Cell:
@@ -81,10 +87,8 @@ def _joined(a: _Cell, b: _Cell) -> _Cell:
 
 def _piece(cell: _Cell, plan: Plan, networks, input_set: InputSet) -> Piece:
     """The piece around the middle of a cell's vertices; its half-spaces are the neurons the cell lies against."""
-    home = np.zeros(len(cell.vertices), dtype=int)
-    vertices = plan.full_points(cell.vertices, home)
-    middle = vertices.mean(axis=0)
-    pattern = np.concatenate([network.activation_pattern(middle) for network in networks])
+    vertices = plan.full_points(cell.vertices, _no_home(cell))
+    pattern = _pattern(vertices, networks)
     matrix, offset, error = _affine_maps(networks, pattern, input_set.box)
     neurons = cell.planes[cell.planes >= plan.first_neuron] - plan.first_neuron
     rows, offsets = _hidden_rows(networks, pattern, neurons)
@@ -94,6 +98,17 @@ def _piece(cell: _Cell, plan: Plan, networks, input_set: InputSet) -> Piece:
         np.vstack([cuts, sign[:, None] * rows]), np.concatenate([bounds, -sign * offsets]), input_set.box
     )
     return Piece(pattern, matrix, offset, polytope, error + cell.error, vertices)
+
+
+def _no_home(cell: _Cell) -> np.ndarray:
+    """Pieces are listed of one input set: all vertices are in the first box."""
+    return np.zeros(len(cell.vertices), dtype=int)
+
+
+def _pattern(vertices: np.ndarray, networks) -> np.ndarray:
+    """The pattern in the middle of some vertices (k, n), over all networks."""
+    middle = vertices.mean(axis=0)
+    return np.concatenate([network.activation_pattern(middle) for network in networks])
 
 
 def _affine_maps(networks, pattern: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
