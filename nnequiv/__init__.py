@@ -1,5 +1,6 @@
 """nnequiv: how far is a compressed ReLU network from the original, where, and can the gap be closed? With proof."""
 
+from nnequiv.certificate import Certificate, check_certificate
 from nnequiv.compression import Compressed, Narrow, Prune, Quantize, compress, size
 from nnequiv.control import Control, Stopped
 from nnequiv.datasets import Dataset, digits
@@ -22,6 +23,7 @@ from nnequiv.version import VERSION as __version__
 __all__ = [
     "Box",
     "BranchAndBound",
+    "Certificate",
     "Compressed",
     "Control",
     "Dataset",
@@ -46,6 +48,7 @@ __all__ = [
     "Verdict",
     "Vertices",
     "__version__",
+    "check_certificate",
     "check_equivalence",
     "compress",
     "digits",

@@ -18,7 +18,7 @@ from nnequiv.network import Network
 from nnequiv.reach.choose import choose, named
 from nnequiv.reach.engine import Engine, Enumerator, InputSet, Optimum, Piece
 from nnequiv.relations import Relation, discrepancy_objectives
-from nnequiv.results import Discrepancy, Equivalence, Verdict
+from nnequiv.results import Asked, Discrepancy, Equivalence, Verdict
 from nnequiv.rounding import evaluate_exact
 from nnequiv.sets import Polytope
 from nnequiv.tolerances import TOLERANCE
@@ -156,9 +156,10 @@ def max_discrepancies(
     with watched(progress, time_limit, executor) as control:
         optima = _maximise_each(chosen, (f, g), input_sets, objectives, tolerance, control)
     results = []
-    for optimum, seconds in optima:
+    for input_set, (optimum, seconds) in zip(input_sets, optima, strict=True):
+        asked = Asked(f, g, input_set, None if outputs is None else tuple(outputs))
         optimum = replace(optimum, lower=max(optimum.lower, 0.0), upper=max(optimum.upper, 0.0))  # δ ≥ 0 always
-        results.append(Discrepancy(**_evidence(optimum, objectives, chosen, why, seconds, tolerance)))
+        results.append(Discrepancy(**_evidence(optimum, objectives, chosen, why, seconds, tolerance), asked=asked))
     return results
 
 
@@ -213,7 +214,8 @@ def check_equivalence(
             f"the largest violation is in [{optimum.lower:.3g}, {optimum.upper:.3g}], on both sides of 0: "
             'a tie within rounding, which engine Vertices(arithmetic="exact") can decide'
         )
-    return Equivalence(**evidence, verdict=verdict, relation=repr(relation))
+    asked = Asked(f, g, input_set, relation)
+    return Equivalence(**evidence, verdict=verdict, relation=repr(relation), asked=asked)
 
 
 def decide(networks: Sequence[Network], objectives, optimum: Optimum) -> Verdict:

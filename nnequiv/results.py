@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import Enum
 
 import numpy as np
@@ -48,6 +49,16 @@ class Json:
         raise TypeError(f"{type(self).__name__} has no record")
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What was asked: two networks, an input set, and a relation or the outputs whose discrepancy is meant."""
+
+    f: object
+    g: object
+    input_set: object
+    question: object
+
+
 @dataclass(frozen=True)
 class Answer(Json):
     """What every answer has.
@@ -69,6 +80,8 @@ class Answer(Json):
         What ``upper`` rests on.
     reason : str
         Why an answer is not complete; empty if it is.
+    asked : Asked or None
+        What a certificate needs; neither compared nor written as JSON.
     """
 
     lower: float
@@ -84,9 +97,24 @@ class Answer(Json):
     proof: str = ""
     reason: str = ""
     version: str = VERSION
+    asked: Asked | None = field(default=None, compare=False, repr=False)
 
     def _record(self) -> dict:
-        return asdict(self)
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "asked"}
+
+    def certificate(self, control=None):
+        """The answer with a proof that an independent checker can go over: :class:`nnequiv.Certificate`.
+
+        Raises
+        ------
+        ValueError
+            If the answer was read from JSON, or is UNKNOWN, or no proof was found.
+        """
+        if self.asked is None:
+            raise ValueError("the answer does not hold what was asked: call nnequiv.certificate.certificate with it")
+        asked = self.asked  # certificates are built on answers, not the other way around: imported when asked for
+        write = importlib.import_module("nnequiv.certificate").certificate
+        return write(self, asked.f, asked.g, asked.input_set, asked.question, control=control)
 
     @classmethod
     def from_json(cls, text: str):
@@ -116,7 +144,7 @@ class Discrepancy(Answer):
         return self.upper - self.lower <= self.tolerance
 
     def _record(self) -> dict:
-        return {"verdict": None, **asdict(self)}
+        return {"verdict": None, **super()._record()}
 
 
 @dataclass(frozen=True)

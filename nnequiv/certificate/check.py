@@ -1,12 +1,14 @@
 """Checks a certificate in exact arithmetic. Standard library and NumPy only: copy this file out and read it alone.
 
+    python -c "import check; print(check.check('certificate.json.gz').text)"
+
 A claim: on ``X = {x in a box : matrix x ≤ bound}`` no objective of a question about the outputs of f and g is above
 ``upper``, and one is at least ``lower`` at ``witness``. An objective is the least of its goals, where all its guards
 are ≥ 0; :func:`objectives` builds them. (The format is described in write.py.)
 
 ``upper`` is proved by a binary tree, its nodes in preorder. Inner nodes split an input at a value or a neuron at 0
-(children ≤, ≥), or the set of objectives (those named, the others). A leaf proves every objective it has left. There the
-checker knows all values as forms: for each x of the leaf there is an e in [−1, 1]^K, the same for all forms, with
+(children ≤, ≥), or the set of objectives (those named, the others). A leaf proves every objective it has left. There
+all values are known as forms: for each x of the leaf there is an e in [−1, 1]^K, the same for all forms, with
 ``|value − (center + generators e)| ≤ error``. Inputs are forms, affine layers keep them, and if z is in [l, u], then
 
     relu(z) = s z + half (1 + e_new)   for any slope s in [0, 1],   half = max(−s l, (1 − s) u) / 2 .
@@ -19,6 +21,7 @@ is empty). Where no multipliers are given, one goal, guard or row alone must do.
 All numbers are whole multiples of 2**-bits. What does not fit is rounded, and a unit for each rounding joins the error.
 """
 
+# ruff: noqa: B905  (every zip below is of lists whose lengths were checked)
 import gzip
 import hashlib
 import json
@@ -32,7 +35,7 @@ import numpy as np
 
 FORMAT = "nnequiv certificate 1"
 SLOPE_BITS = 48  # of the slopes s, which the checker chooses by itself
-MOST_BITS, MOST_BYTES, MOST_OBJECTIVES, MOST_WEIGHT = 8192, 2**31, 100_000, 2**52  # refused above: nothing may hang
+MOST_BITS, MOST_BYTES, MOST_OBJECTIVES, MOST_WEIGHT = 8192, 2**29, 100_000, 2**52  # refused above: nothing may hang
 
 
 class Refused(Exception):
@@ -130,7 +133,7 @@ class Exact:
 
     def relu(self, form: Form, lower, upper, column: int) -> Form:
         """relu(z), z in [lower, upper]; its new generators get the columns from ``column`` on."""
-        keep = (upper > 0).astype(int).astype(object)
+        keep = (lower >= 0).astype(int).astype(object)
         center, generators, error = form.center * keep, form.generators * keep[:, None], form.error * keep
         free = np.flatnonzero((lower < 0) & (upper > 0))
         low, high = lower[free], upper[free]
@@ -158,21 +161,24 @@ class Network:
     """Layers (weight, bias) of floats, exactly as written; their SHA-256 must be the stated one."""
 
     def __init__(self, name: str, record: dict):
-        self.layers, self.n_inputs = [], len(record["layers"][0]["weight"][0])
+        self.layers, self.n_inputs, self.ready = [], len(record["layers"][0]["weight"][0]), None
+        need(name.isidentifier() and len(name) <= 50, "the name of a network is not a short identifier")
         width = self.n_inputs
         for k, layer in enumerate(record["layers"]):
-            count, what = len(layer["weight"]), f"layer {k} of {name[:50]}"
+            count, what = len(layer["weight"]), f"layer {k} of {name}"
             need(count > 0 and width > 0, f"{what} is empty")
-            self.layers.append(([reals(row, width, what) for row in layer["weight"]], reals(layer["bias"], count, what)))
+            weight = [reals(row, width, what) for row in layer["weight"]]
+            self.layers.append((weight, reals(layer["bias"], count, what)))
             width = count
         self.n_outputs, self.sha256 = width, digest(self.layers)
-        need(record["sha256"] == self.sha256, f"network {name[:50]} is not the one its SHA-256 names")
+        self.n_hidden = sum(len(bias) for _, bias in self.layers[:-1])
+        need(record["sha256"] == self.sha256, f"network {name} is not the one its SHA-256 names")
 
     def matrices(self, arithmetic) -> list:
-        def rows(weight, bias):
-            return [[*row, b] for row, b in zip(weight, bias)] + [[0.0] * len(weight[0]) + [1.0]]
-
-        return [arithmetic.matrix(rows(*layer)) for layer in self.layers]
+        if self.ready is None:
+            rows = [[[*row, b] for row, b in zip(*layer)] for layer in self.layers]
+            self.ready = [arithmetic.matrix([*some, [*[0.0] * (len(some[0]) - 1), 1.0]]) for some in rows]
+        return self.ready
 
     def evaluate(self, point) -> list[Fraction]:
         values = [Fraction(value) for value in point]
@@ -183,7 +189,7 @@ class Network:
 
 
 def digest(layers) -> str:
-    """SHA-256 over all layers of: shape as little-endian int64, weight (row by row) and bias as little-endian float64."""
+    """SHA-256 over all layers of: shape as little-endian int64, weight by rows and bias as little-endian float64."""
     result = hashlib.sha256()
     for weight, bias in layers:
         for values, kind in ((np.shape(weight), "<i8"), (weight, "<f8"), (bias, "<f8")):
@@ -193,51 +199,69 @@ def digest(layers) -> str:
 
 def objectives(question: dict, m: int) -> tuple[str, list]:
     """The question in words, and the (goals, guards) of its objectives: rows (offset, [(side, output, factor), …])."""
+
     def ahead(side, i, j, margin=0.0):
         return -Fraction(margin), [(side, i, 1), (side, j, -1)]
 
-    if question["kind"] == "difference":  # f_i − g_i − ε_i and g_i − f_i − ε_i
+    kind = question["kind"]
+    if kind == "difference":  # f_i − g_i − ε_i and g_i − f_i − ε_i
         outputs = [whole(i, m, "an output") for i in question["outputs"]]
         epsilon = reals(question["epsilon"], len(outputs), "epsilon")
-        pairs = [(i, e, s) for i, e in zip(outputs, epsilon) for s in (1, -1)]
-        return "|f_i - g_i|" + " - epsilon_i" * any(epsilon), [([(-Fraction(e), [(0, i, s), (1, i, -s)])], []) for i, e, s in pairs]
-    if question["kind"] == "winner":  # f's winner leads by margin, yet k outputs of g are above that one
+        need(min(epsilon, default=0) >= 0, "an epsilon is negative")
+        margin = f" - {epsilon[0] if len(set(epsilon)) == 1 else epsilon}" if any(epsilon) else ""
+        words = f"|f_i - g_i|{margin} over i in {outputs}"
+        pairs = [(-Fraction(e), [(0, i, sign), (1, i, -sign)]) for i, e in zip(outputs, epsilon) for sign in (1, -1)]
+        return words, [([goal], []) for goal in pairs]
+    if kind == "winner":  # f's winner leads by margin, yet k outputs of g are above that one
         k, margin = whole(question["k"], 1000, "k"), real(question["margin"], "margin")
-        need(0 < k and m * math.comb(m - 1, k) <= MOST_OBJECTIVES, "k is 0, or there are too many objectives")
+        need(0 < k and margin >= 0, "k is 0, or the margin is negative")
+        need(m * math.comb(m - 1, k) <= MOST_OBJECTIVES, "there are too many objectives")
         others = [[j for j in range(m) if j != i] for i in range(m)]
         guards = [[ahead(0, i, j, margin) for j in others[i]] for i in range(m)]
         chosen = [(i, some) for i in range(m) for some in combinations(others[i], k)]
-        return f"lead of {k} outputs of g over f's winner", [([ahead(1, j, i) for j in some], guards[i]) for i, some in chosen]
-    need(question["kind"] == "order", "unknown question")
+        words = f"lead in g of {k} outputs over f's winner where that leads by {margin}"
+        return words, [([ahead(1, j, i) for j in some], guards[i]) for i, some in chosen]
+    need(kind == "order", "unknown question")
     i, j = whole(question["i"], m, "i"), whole(question["j"], m, "j")
-    return f"opposite lead of outputs {i}, {j}", [([ahead(0, a, b), ahead(1, b, a)], []) for a, b in ((i, j), (j, i))]
+    words = f"lead of opposite signs, in f and g, of output {i} over {j}"
+    return words, [([ahead(0, a, b), ahead(1, b, a)], []) for a, b in ((i, j), (j, i))]
 
 
 class Claim:
     """One claim about two networks."""
 
     def __init__(self, record: dict, networks: dict, arithmetic):
-        self.record, self.arithmetic, self.networks = record, arithmetic, [networks[name] for name in record["networks"]]
-        f, g = self.networks
+        self.record, self.arithmetic = record, arithmetic
+        f, g = self.networks = [networks[name] for name in record["networks"]]
         need((f.n_inputs, f.n_outputs) == (g.n_inputs, g.n_outputs), "the networks do not fit")
         region, n = record["input_set"], f.n_inputs
         self.lower, self.upper = reals(region["lower"], n, "lower"), reals(region["upper"], n, "upper")
+        need(all(a <= b for a, b in zip(self.lower, self.upper)), "the box is empty")
         self.rows = [reals(row, n, "matrix") for row in region["matrix"]]
         self.bound = reals(region["bound"], len(self.rows), "bound")
         self.words, self.objectives = objectives(record["question"], f.n_outputs)
 
     def check(self, progress) -> str:
         """What is proved, in words."""
-        low, high, words = self.record["lower"], self.record["upper"], f"max {self.words}"
+        low, high, words, verdict = self.record["lower"], self.record["upper"], f"max {self.words}", ""
+        need(low is not None or high is not None, "nothing is claimed")
         if low is not None:
             low, value = real(low, "lower"), self.at(reals(self.record["witness"], len(self.lower), "the witness"))
             need(value is not None and value >= low, "the witness does not attain lower")
-            words = f"{low!r} <= {words}" + " (NOT_EQUIVALENT)" * (value > 0 )
+            words, verdict = f"{low!r} <= {words}", "NOT_EQUIVALENT: " * (value > 0)
         if high is not None:
             self.claimed = Fraction(real(high, "upper"))
             self.prove(progress)
-            words = f"{words} <= {float(self.claimed)!r}" + " (EQUIVALENT)" * (self.claimed <= 0)
-        return words
+            words, verdict = f"{words} <= {float(self.claimed)!r}", "EQUIVALENT: " if self.claimed <= 0 else verdict
+        relation = self.record["question"]["kind"] != "difference" or any(goals[0][0] for goals, _ in self.objectives)
+        return f"{verdict if relation else ''}{words}, {self.where()}"
+
+    def where(self) -> str:
+        sides = [f"[{a!r}, {b!r}]" for a, b in zip(self.lower, self.upper)]
+        box = " x ".join(sides) if len(sides) <= 6 else f"the stated box of {len(sides)} inputs"
+        half_spaces = f" and {len(self.rows)} half-spaces" if self.rows else ""
+        pair = (f"{name} {network.sha256[:12]}" for name, network in zip(self.record["networks"], self.networks))
+        return f"on {box}{half_spaces} ({', '.join(pair)})"
 
     def at(self, point) -> Fraction | None:
         """The largest objective at a point of X, exactly."""
@@ -256,7 +280,8 @@ class Claim:
     def prove(self, progress) -> None:
         """Preorder: each node takes the part that is next, and a split gives two back."""
         self.matrices = [network.matrices(self.arithmetic) for network in self.networks]
-        self.slack = self.arithmetic.matrix([[-a for a in row] + [b] for row, b in zip([*self.rows, [0.0] * len(self.lower)], [*self.bound, 1.0])])
+        rows = [[*(-a for a in row), b] for row, b in zip(self.rows, self.bound)]
+        self.slack = self.arithmetic.matrix([*rows, [*[0.0] * len(self.lower), 1.0]])
         nodes, parts = self.record["proof"], [(self.lower, self.upper, {}, range(len(self.objectives)))]
         for position, node in enumerate(nodes):
             try:
@@ -276,8 +301,8 @@ class Claim:
             below, above = upper[:i] + [at] + upper[i + 1 :], lower[:i] + [at] + lower[i + 1 :]
             return [(above, upper, signs, left), (lower, below, signs, left)]
         if kind == "relu":
-            need(what not in signs, "the neuron is split already")
-            neuron = whole(what, sum(len(bias) for network in self.networks for _, bias in network.layers[:-1]), "the neuron")
+            neuron = whole(what, sum(network.n_hidden for network in self.networks), "the neuron")
+            need(neuron not in signs, "the neuron is split already")
             return [(lower, upper, {**signs, neuron: sign}, left) for sign in (1, -1)]
         if kind == "objectives":
             named = {whole(o, len(self.objectives), "an objective") for o in what}
@@ -313,7 +338,9 @@ class Leaf:
         for i in range(len(lower) - 1):
             sign = self.signs.get(len(self.neurons) + i, 0)
             self.empty |= bool(sign > 0 > upper[i] or sign < 0 < lower[i])
-            lower[i], upper[i] = max(lower[i], 0) if sign > 0 else lower[i], min(upper[i], 0) if sign < 0 else upper[i]
+            # A split neuron counts as its sign says, even where its value is 0 all over the leaf.
+            lower[i] = max(lower[i], 0) if sign > 0 else min(lower[i], -1) if sign < 0 else lower[i]
+            upper[i] = min(upper[i], 0) if sign < 0 else upper[i]
         form = self.claim.arithmetic.relu(z, lower, upper, self.width)
         self.width += len(form.single[0])
         self.neurons += [(z, form, i) for i in range(len(lower) - 1)]
@@ -341,6 +368,7 @@ class Leaf:
 
 def read(source) -> dict:
     """The record in a file, gzipped or not. JSON's own real numbers, NaN and endless digits are refused."""
+
     def refuse(digits):
         raise Refused(f"{digits[:20]} is neither a short whole number nor a hexadecimal string")
 
@@ -349,7 +377,8 @@ def read(source) -> dict:
     with gzip.open(source) if zipped else open(source, "rb") as file:
         text = file.read(MOST_BYTES + 1)
     need(len(text) <= MOST_BYTES, "the file is too large")
-    return json.loads(text, parse_float=refuse, parse_constant=refuse, parse_int=lambda d: int(d) if len(d) < 20 else refuse(d))
+    short = dict(parse_int=lambda digits: int(digits) if len(digits) < 20 else refuse(digits))
+    return json.loads(text, parse_float=refuse, parse_constant=refuse, **short)
 
 
 def check(source, networks=None, arithmetic=Exact, progress=lambda done, total: None) -> Report:

@@ -26,6 +26,9 @@ STEPS, FINAL_STEPS = 14, 40
 #: times the weight of the goal they are scaled down.
 LARGEST, ENOUGH = 2**50, 2**30
 
+#: Rows below this share of the objective or the largest row say nothing but rounding; their multipliers are huge.
+NEGLIGIBLE = 1e-12
+
 #: A bound counts only if it has this share of its terms to spare: the checker's slopes and multipliers are rounded.
 SAFETY = 1e-12
 
@@ -56,7 +59,8 @@ class Found:
 class Program:
     """``max center + objective · e``, e in [−1, 1]^D, subject to rows, for P parts.
 
-    Several goals: ``max t`` with ``t ≤ every goal``; t is one more variable. ``kind`` and ``index (P, K)`` name the rows.
+    Several goals: ``max t`` with ``t ≤ every goal``; t is one more variable. ``kind`` and ``index``, both ``(P, K)``,
+    name the rows.
     """
 
     center: np.ndarray
@@ -134,7 +138,7 @@ def _relu_names(forms: RowForms, parts: np.ndarray) -> list[tuple[np.ndarray, np
 
 
 def _forms_of_terms(question: Question, forms: RowForms, parts: np.ndarray, terms: np.ndarray):
-    """Centres ``(P, Q)``, generators ``(P, Q, K)`` and errors ``(P, Q)`` of terms ``(P, Q)``; and which are not padding."""
+    """Centres ``(P, Q)``, generators ``(P, Q, K)``, errors ``(P, Q)`` of terms ``(P, Q)``; and which are no padding."""
     real = terms < len(question.row)
     index = np.where(real, terms, 0)
     row, sign, offset = question.row[index], question.sign[index], question.offset[index]
@@ -145,7 +149,7 @@ def _forms_of_terms(question: Question, forms: RowForms, parts: np.ndarray, term
 
 
 def _add_level(rows: list[Rows], middle, generators, error, real, bound: float):
-    """One more variable, the level t: ``t ≤ goal`` for every goal. Changes ``rows``; returns centre and objective of t."""
+    """One more variable, the level t: ``t ≤ goal`` for every goal. Extends ``rows``; centre and objective of t."""
     reach = np.abs(generators).sum(axis=2) + error
     highest = np.where(real, middle + reach, np.inf).min(axis=1)
     lowest = np.minimum(np.where(real, middle - reach, np.inf).min(axis=1), bound) - 1e-3 * np.abs(bound)
@@ -170,7 +174,7 @@ def multipliers_of(program: Program, fixed: np.ndarray, bound: float) -> Found:
     weights = _whole(program, weights)
     value = program.upper(weights)
     for part in np.flatnonzero(fixed & (value > bound)) if count else ():
-        better = _whole(program, _by_simplex(program, part))
+        better = _whole(program, _by_simplex(program, part, bound))
         if (new := program.upper(better)[part]) < value[part]:
             weights[part], value[part] = better[part], new
     residual = program.objective - (weights[:, None, :] @ program.rows.matrix)[:, 0]
@@ -179,21 +183,38 @@ def multipliers_of(program: Program, fixed: np.ndarray, bound: float) -> Found:
 
 def _whole(program: Program, weights: np.ndarray) -> np.ndarray:
     """Multipliers as the certificate will hold them: whole numbers over the weight of the goals."""
-    weights = np.where(program.kind > 0, np.maximum(weights, 0.0), 0.0)
+    size = np.abs(program.rows.matrix).sum(axis=2)
+    least = NEGLIGIBLE * np.maximum(np.abs(program.objective).sum(axis=1), size.max(axis=1, initial=0.0))
+    says = (program.kind > 0) & ((size > least[:, None]) | (program.rows.bound < -least[:, None]))
+    weights = np.where(says, np.maximum(weights, 0.0), 0.0)
     weights = weights * np.minimum(1.0, ENOUGH / np.maximum(1.0, weights.max(axis=1, initial=0.0, keepdims=True)))
     scale = LARGEST / np.maximum(1.0, weights.max(axis=1, initial=0.0, keepdims=True))
     return np.round(weights * scale) / (np.round(scale) if program.single else scale)
 
 
-def _by_simplex(program: Program, part: int) -> np.ndarray:
-    """Multipliers of one flat or nearly empty program, which has no inner path to follow; zero elsewhere."""
+def _by_simplex(program: Program, part: int, bound: float) -> np.ndarray:
+    """Multipliers of one flat or nearly empty program, which has no inner path to follow; zero elsewhere.
+
+    An empty program has multipliers that prove just that: those of the smallest t with ``matrix e ≤ bound + t size``.
+    They count as many times as it takes to get the objective below the bound.
+    """
     weights = np.zeros(program.rows.bound.shape)
-    ones = np.ones(program.objective.shape[1])
+    objective, matrix, limit = program.objective[part], program.rows.matrix[part], program.rows.bound[part]
+    size, ones = np.abs(matrix).sum(axis=1), np.ones(len(objective))
     try:
-        solution = HighspySolver().solve(
-            program.objective[part], program.rows.matrix[part], program.rows.bound[part], -ones, ones
-        )
+        solution = HighspySolver().solve(objective, matrix, limit, -ones, ones)
+        if solution.feasible:
+            weights[part] = np.maximum(solution.multipliers, 0.0)
+            return weights
+        elastic = np.concatenate([matrix, -np.where(size > 0, size, 1.0)[:, None]], axis=1)
+        last = np.eye(len(ones) + 1)[-1]
+        solution = HighspySolver().solve(-last, elastic, limit, np.append(-ones, 0.0), np.append(ones, 1e6))
     except LPError:
         return weights
-    weights[part] = np.maximum(solution.multipliers, 0.0)
+    if solution.feasible:
+        ray = np.maximum(solution.multipliers, 0.0)
+        below = ray @ limit + np.abs(ray @ matrix).sum()
+        missing = program.center[part] + np.abs(objective).sum() - bound
+        if below < 0:
+            weights[part] = ray * (2.0 * max(missing, 0.0) / -below)
     return weights

@@ -15,19 +15,19 @@ from nnequiv.certificate.tree import Tree
 from nnequiv.control import Control
 from nnequiv.network import Network
 from nnequiv.reach.branch_and_bound.bounds import RowForms, row_forms
-from nnequiv.reach.engine import InputSet
 from nnequiv.reach.branch_and_bound.input_splitting import deciding_term, halve, split_axis
 from nnequiv.reach.branch_and_bound.question import Question
 from nnequiv.reach.branch_and_bound.relu_splitting import neuron_of_generator
 from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
+from nnequiv.reach.engine import InputSet
 from nnequiv.relations import Objective
 
 #: Parts bounded at once.
 BATCH = 128
 
-#: A box with at most this many unstable neurons is finished by splitting neurons; sets with more free inputs than
-#: ``LOW_DIMENSION`` are split there only.
-FEW, LOW_DIMENSION = 8, 8
+#: A box with at most this many unstable neurons is finished by splitting neurons. Sets with more free inputs than
+#: ``LOW_DIMENSION``, and pairs with no more hidden neurons than ``SMALL``, are split there only.
+FEW, LOW_DIMENSION, SMALL = 8, 8, 16
 
 
 class NotProved(ValueError):
@@ -62,8 +62,9 @@ class _Prover:
 
     def __init__(self, question: Question, bound: float, control: Control):
         self.question, self.bound, self.control = question, bound, control
-        self.few = FEW if len(question.input_set.free) <= LOW_DIMENSION else np.inf
         self.n_hidden = sum(network.n_hidden for network in question.networks)
+        by_neurons = len(question.input_set.free) > LOW_DIMENSION or self.n_hidden <= SMALL
+        self.few = np.inf if by_neurons else FEW
         self.tree = Tree()
         self.boxes: list[tuple] = []
         self.parts: list[tuple] = []

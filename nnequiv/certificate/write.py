@@ -21,16 +21,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 
-from nnequiv.certificate.check import FORMAT, Report, check, digest, read
+from nnequiv.certificate.check import FORMAT, Exact, Report, check, digest, read
+from nnequiv.certificate.fast import Fast
 from nnequiv.certificate.prove import prove
 from nnequiv.control import Control
-from nnequiv.io.files import write_atomically
 from nnequiv.network import Network
 from nnequiv.reach.engine import InputSet
 from nnequiv.relations import Epsilon, Order, Relation, Top1, TopK, discrepancy_objectives
@@ -51,11 +53,11 @@ class Certificate:
         """Write it as JSON, gzipped where the name ends in ``.gz``: the whole file or none."""
         text = json.dumps(self.record, separators=(",", ":"), allow_nan=False).encode()
         data = gzip.compress(text, compresslevel=4, mtime=0) if str(path).endswith(".gz") else text
-        write_atomically(path, lambda file: file.write(data))
+        _write_atomically(Path(path), data)
 
     @classmethod
     def load(cls, path) -> Certificate:
-        """What :meth:`save` wrote. ValueError if it is no certificate; whether it proves anything is for the checker."""
+        """What :meth:`save` wrote; ValueError if it is no certificate. Whether it proves anything, the checker says."""
         try:
             record = read(path)
         except OSError as error:
@@ -96,7 +98,9 @@ class Statement:
     upper: float | None = None
 
 
-def certify(networks: dict[str, Network], statements: Iterable[Statement], control: Control | None = None) -> Certificate:
+def certify(
+    networks: dict[str, Network], statements: Iterable[Statement], control: Control | None = None
+) -> Certificate:
     """A certificate of some statements.
 
     Parameters
@@ -160,10 +164,10 @@ def certificate(
     Examples
     --------
     >>> import nnequiv as nq
-    >>> f, g = nq.Network([([[1.0]], [0.0])]), nq.Network([([[1.5]], [0.25])])
-    >>> box = nq.Box([0.0], [1.0])
-    >>> check_certificate(certificate(nq.max_discrepancy(f, g, box), f, g, box)).text
-    'proved: 0.75 <= max |f_i - g_i| <= 0.750001'
+    >>> f, g, box = nq.Network([([[1.0]], [0.0])]), nq.Network([([[1.5]], [0.25])]), nq.Box([0.0], [1.0])
+    >>> answer = nq.check_equivalence(f, g, box, nq.Epsilon(1.0))
+    >>> check_certificate(certificate(answer, f, g, box, nq.Epsilon(1.0))).text
+    'proved: EQUIVALENT: max |f_i - g_i| - 1.0 over i in [0] <= 0.0, on [0.0, 1.0] (f 9ceed2d18cdd, g 2090223eafaa)'
     """
     statement = statement_of(answer, f, g, input_set, question)
     return certify({"f": f, "g": g}, [statement], control)
@@ -211,12 +215,22 @@ def check_certificate(
     Report
         ``accepted``, and ``text``: what is proved, or the first thing that is wrong.
     """
-    from nnequiv.certificate.fast import Fast
-
     source = certificate.record if isinstance(certificate, Certificate) else certificate
     layers = {name: _layers(network) for name, network in (networks or {}).items()}
-    options = dict(arithmetic=Fast) if fast else {}
-    return check(source, layers, progress=progress or (lambda done, total: None), **options)
+    with np.errstate(all="ignore"):  # what overflows in floats proves nothing, silently
+        return check(source, layers, Fast if fast else Exact, progress or (lambda done, total: None))
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    """The whole file or none. (Nothing in the core imports ``nnequiv.io``.)"""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _layers(network: Network) -> list[tuple]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import nnequiv as nq
 from nnequiv.cli.audit import add_audit, add_supports, add_verify
+from nnequiv.cli.certificate import add_check
 from nnequiv.cli.questions import add_convert, add_discrepancy, add_equivalent, add_regions
 from nnequiv.cli.repair import add_demo, add_repair
 from nnequiv.cli.shared import BAD_INPUT, UNKNOWN, Parser
@@ -25,6 +26,7 @@ COMMANDS = (
     add_verify,
     add_audit,
     add_supports,
+    add_check,
     add_convert,
 )
 

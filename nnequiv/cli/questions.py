@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import nnequiv as nq
+from nnequiv.cli.certificate import add_certificate, write_certificate
 from nnequiv.cli.shared import (
     DONE,
     NOT_EQUIVALENT,
@@ -27,6 +28,7 @@ def add_discrepancy(commands) -> None:
     parser = add_command(commands, "discrepancy", _run_discrepancy, help, example)
     add_pair(parser)
     add_question(parser)
+    add_certificate(parser)
 
 
 def _run_discrepancy(arguments) -> int:
@@ -36,7 +38,7 @@ def _run_discrepancy(arguments) -> int:
     lines = [
         f"discrepancy in [{answer.lower!r}, {answer.upper!r}]" + ("" if answer.exact else " (not to the tolerance)")
     ]
-    say(arguments, lines + evidence_lines(answer), answer)
+    say(arguments, lines + evidence_lines(answer) + write_certificate(arguments, answer), answer)
     return DONE if answer.exact else UNKNOWN
 
 
@@ -52,6 +54,7 @@ def add_equivalent(commands) -> None:
     relation.add_argument("--order", metavar="I,J", help="f and g agree on the order of outputs I and J")
     parser.add_argument("--margin", type=float, default=0.0, metavar="M", help="with --top1: where f leads by M")
     add_question(parser)
+    add_certificate(parser)
 
 
 def _relation(arguments) -> nq.Epsilon | nq.Top1 | nq.TopK | nq.Order:
@@ -78,7 +81,7 @@ def _run_equivalent(arguments) -> int:
         f"{answer.verdict.value}: {answer.relation}",
         f"largest violation in [{answer.lower:.9g}, {answer.upper:.9g}] (the relation holds iff it is <= 0)",
     ]
-    say(arguments, lines + evidence_lines(answer), answer)
+    say(arguments, lines + evidence_lines(answer) + write_certificate(arguments, answer), answer)
     return EXIT[answer.verdict]
 
 

@@ -87,6 +87,17 @@ class Repair:
     seconds: float
     reason: str = ""
 
+    def certificate(self, control=None):
+        """A proof, for each input set, of how far g was before and that the network is within the target now.
+
+        Returns a :class:`nnequiv.Certificate`; raises ValueError if the repair is not proved.
+        """
+        from nnequiv.certificate.repaired import certify_repair  # which needs what this module is built on
+
+        if not self.proved:
+            raise ValueError(f"the repair is not proved: {self.reason}")
+        return certify_repair(self.history[0].discrepancies, self.discrepancies, self.target, control)
+
     def to_json(self, indent: int | None = None) -> str:
         """All but the network's weights, as one JSON object."""
         record = {

@@ -1,10 +1,13 @@
 """Attacks: a changed certificate is refused, or what it says is still true. Nothing hangs or crashes."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 import nnequiv as nq
-from nnequiv.certificate import certificate, check_certificate
+from nnequiv.certificate import NotProved, Statement, certificate, certify, check_certificate
+from nnequiv.relations import discrepancy_objectives
 from tests.certificate.mutations import is_true, mutated
 from tests.oracles.random_pairs import random_pair
 
@@ -27,7 +30,7 @@ def records():
 
 
 def attack(count: int, seed: int) -> dict:
-    """Changes certificates ``count`` times; how often each kind of change was accepted because it left the claim true."""
+    """Changes certificates ``count`` times; of each kind of change, how many were accepted (and true), and all."""
     rng, valid, tally = np.random.default_rng(seed), records(), {}
     for name, record in valid:
         report = check_certificate(nq.Certificate(record))
@@ -48,8 +51,28 @@ def attack(count: int, seed: int) -> dict:
 
 
 def test_changed_certificates_are_refused_or_true():
-    tally = attack(400, seed=1)
+    tally = attack(250, seed=1)
     assert tally["change_a_weight"][0] == 0, "the SHA-256 must notice"
+
+
+@pytest.mark.parametrize("seed", range(22))
+def test_the_last_float_below_the_maximum_is_never_proved(seed):
+    """By the tree of the tightest bound that can be proved, with its multipliers; exactly and in floats."""
+    f, g, input_set, kind = random_pair(seed)
+    objectives = discrepancy_objectives(f.n_outputs)
+    largest = nq.Vertices("exact").exact_maximum((f, g), input_set, objectives)
+    below = float(largest)
+    below = below if Fraction(below) < largest else float(np.nextafter(below, -np.inf))
+    outputs = tuple(range(f.n_outputs))
+    for room in (1e-6, 1e-9):
+        try:
+            proof = certify({"f": f, "g": g}, [Statement(("f", "g"), input_set, outputs, upper=float(largest) + room)])
+        except NotProved:
+            continue
+        proof.record["claims"][0]["upper"] = below.hex()
+        for fast in (False, True):
+            report = check_certificate(proof, fast=fast)
+            assert not report.accepted, f"seed {seed}, {kind}, {room}: {report.text}"
 
 
 @pytest.mark.slow

@@ -42,23 +42,35 @@ def question_on(pair, box):
     return Question(pair, box, discrepancy_objectives(pair[0].n_outputs))
 
 
-@pytest.mark.parametrize("width", [0.0, 1e-12, 1.0, 1e6])
-@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
-def test_no_sampled_value_leaves_its_bound(scale, width):
+def samples_stay_inside(scale, width, boxes, per_box):
+    """``boxes · per_box`` points of each pair, against the zonotopes' and the intervals' bounds of their boxes."""
     for seed, shape in enumerate(SHAPES):
         rng = np.random.default_rng(seed)
         pair = networks(rng, shape, scale=scale)
-        lower = rng.normal(size=(20, 3))
-        upper = lower + width * rng.random((20, 3)) * (rng.random((20, 3)) > 0.2)
+        lower = rng.normal(size=(boxes, 3))
+        upper = lower + width * rng.random((boxes, 3)) * (rng.random((boxes, 3)) > 0.2)
         question = question_on(pair, Box(lower.min(axis=0), upper.max(axis=0)))
         forms = row_forms(question, *center_and_radius(lower, upper))
         twin = interval_rows(question, lower, upper)
-        for b in range(20):
-            points = np.clip(lower[b] + (upper[b] - lower[b]) * rng.random((100, 3)), lower[b], upper[b])
+        for b in range(boxes):
+            points = np.clip(lower[b] + (upper[b] - lower[b]) * rng.random((per_box, 3)), lower[b], upper[b])
             outputs, errors = stacked_outputs(pair, points)
             rows, slack = outputs @ question.rows.T, (1 + 1e-12) * errors @ np.abs(question.rows).T
             for low, high in ((forms.low[b], forms.high[b]), (twin[0][b], twin[1][b])):
                 assert (rows - slack <= high).all() and (rows + slack >= low).all(), f"seed {seed}, box {b}"
+
+
+@pytest.mark.parametrize("width", [0.0, 1e-12, 1.0, 1e6])
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_no_sampled_value_leaves_its_bound(scale, width):
+    samples_stay_inside(scale, width, boxes=20, per_box=100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [0.0, 1e-12, 1.0, 1e6])
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_no_sampled_value_of_a_hundred_thousand_leaves_its_bound(scale, width):
+    samples_stay_inside(scale, width, boxes=100, per_box=1000)
 
 
 def test_zonotopes_are_never_looser_than_intervals():
@@ -208,6 +220,48 @@ def test_rows_hold_for_the_points_of_their_part():
         bound = dual_upper(forms.center[:, 0] + forms.error[:, 0], objective, joined, weights)
         values = np.hstack([network.evaluate(points) for network in pair]) @ question.rows[0]
         assert (values <= bound + 1e-9).all(), f"seed {seed}"
+
+
+def parts_bound_their_points(scale, width, count):
+    """Dual bounds of 20 parts with some signs fixed, against all of ``count`` points that have those signs."""
+    for seed, shape in enumerate(SHAPES[1:]):
+        rng = np.random.default_rng(seed)
+        pair = networks(rng, shape, scale=scale)
+        box = Box(np.full(3, 0.1), np.full(3, 0.1 + width))
+        points = box.sample(rng, count)
+        outputs, errors = stacked_outputs(pair, points)
+        question = question_on(pair, box)
+        values, slack = outputs @ question.rows.T, (1 + 1e-12) * errors @ np.abs(question.rows).T
+        patterns = np.hstack([network.activation_pattern(points) for network in pair])
+        signs = np.where(patterns[:20], 1, -1).astype(np.int8) * (rng.random((20, patterns.shape[1])) < 0.3)
+        forms = row_forms(question, *center_and_radius(*np.tile([[box.lower], [box.upper]], (1, 20, 1))), signs)
+        rows, generators = relu_rows(forms, signs, np.arange(20)), forms.generators
+        joined = Rows.join(rows) if rows else Rows(generators[:, :0, :].swapaxes(1, 2)[:, :0], np.zeros((20, 0)))
+        for r in range(len(question.rows)):
+            objective = generators[:, :, r]
+            weights = 10.0 ** rng.uniform(-3, 1, size=joined.bound.shape) * (rng.random(joined.bound.shape) < 0.3)
+            if rows:
+                weights[::2] = multipliers(objective, joined.matrix, joined.bound, 12)[0][::2]
+                bound = dual_upper(forms.center[:, r] + forms.error[:, r], objective, joined, weights)
+            else:
+                bound = forms.high[:, r]
+            for part in range(20):
+                fixed = signs[part] != 0
+                mine = (patterns[:, fixed] == (signs[part, fixed] > 0)).all(axis=1)
+                assert (values[mine, r] - slack[mine, r] <= bound[part]).all(), f"seed {seed}, part {part}"
+
+
+@pytest.mark.parametrize("width", [1e-12, 1.0, 1e6])
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_no_point_leaves_the_dual_bound_of_its_part(scale, width):
+    parts_bound_their_points(scale, width, 300)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [0.0, 1e-12, 1.0, 1e6])
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_no_point_of_a_hundred_thousand_leaves_the_dual_bound_of_its_part(scale, width):
+    parts_bound_their_points(scale, width, 100_000)
 
 
 @pytest.mark.parametrize("distance", [0.0, 1e-6, 0.1, 1.0])

@@ -50,16 +50,15 @@ def last_hidden(f, g, points):
     return values
 
 
-@pytest.mark.parametrize("distance", DISTANCES)
-@pytest.mark.parametrize("scale, width", [(1.0, 1.0), (1e8, 1e6), (1e-8, 1e-12), (1.0, 0.0)])
-def test_no_sampled_value_leaves_its_bound(distance, scale, width):
+def samples_stay_below(distance, scale, width, count):
+    """``count`` points of each pair, against the bounds of all layers and of as many random functionals."""
     for seed, widths in enumerate([(3, 5, 2), (3, 4, 4, 4, 2), (2, 1, 1, 1), (4, 6, 5, 3)]):
         rng = np.random.default_rng(seed)
         f, g = close_pair(rng, widths, distance, scale)
         lower = rng.normal(size=widths[0])
         box = Box(lower, lower + width * rng.random(widths[0]))
         pair = pair_on(f, g, box)
-        points = box.sample(rng, 300)
+        points = box.sample(rng, count)
         pre_f, pre_g = f.pre_activations(points), g.pre_activations(points)
         for bounds, zf, zg in zip(pair.bounds, pre_f, pre_g, strict=False):
             room = 1e-9 * (np.abs(zf) + np.abs(zg) + scale**2)
@@ -67,15 +66,28 @@ def test_no_sampled_value_leaves_its_bound(distance, scale, width):
             assert (zg <= bounds.g_high + room).all() and (zg >= bounds.g_low - room).all(), f"seed {seed}"
             assert (zf - zg <= bounds.d_high + room).all() and (zf - zg >= bounds.d_low - room).all(), f"seed {seed}"
         yf, ef, yg, eg = last_hidden(f, g, points)
-        cf = rng.normal(size=(300, widths[-2]))
+        cf = rng.normal(size=(count, widths[-2]))
         cg = np.where(rng.random(cf.shape) < 0.5, -cf, rng.normal(size=cf.shape))
-        constant = rng.normal(size=300)
+        constant = rng.normal(size=count)
         lines = [PairLayer.of(bounds) for bounds in pair.bounds]
-        done = pair.backward(cf, cg, constant, lines, random_choices(rng, pair, 300))
+        done = pair.backward(cf, cg, constant, lines, random_choices(rng, pair, count))
         upper = done.value + pair.slack(done, constant)
         value = (cf * yf + cg * yg).sum(axis=1) + constant
         error = (np.abs(cf) * ef + np.abs(cg) * eg).sum(axis=1) * (1 + 1e-9) + 1e-13 * np.abs(value)
         assert (value - error <= upper).all(), f"seed {seed}"
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("scale, width", [(1.0, 1.0), (1e8, 1e6), (1e-8, 1e-12), (1.0, 0.0)])
+def test_no_sampled_value_leaves_its_bound(distance, scale, width):
+    samples_stay_below(distance, scale, width, 300)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("scale, width", [(1.0, 1.0), (1e8, 1e6), (1e-8, 1e-12), (1.0, 0.0)])
+def test_no_sampled_value_of_a_hundred_thousand_leaves_its_bound(distance, scale, width):
+    samples_stay_below(distance, scale, width, 100_000)
 
 
 def test_fixed_signs_and_multipliers_are_sound():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -9,9 +10,9 @@ import pytest
 
 from nnequiv.network import Network
 from nnequiv.reach.branch_and_bound.bounds import row_forms
-from nnequiv.reach.branch_and_bound.differential_zonotope import difference, differential_rows
+from nnequiv.reach.branch_and_bound.differential_zonotope import _relaxed, _through, difference, differential_rows
 from nnequiv.reach.branch_and_bound.question import Question
-from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
+from nnequiv.reach.branch_and_bound.zonotope import center_and_radius, index_of
 from nnequiv.reach.engine import stacked_outputs
 from nnequiv.relations import Objective, discrepancy_objectives
 from nnequiv.rounding import evaluate_exact
@@ -32,8 +33,7 @@ def pair_on_boxes(seed, widths, distance, scale, width, count):
     rng = np.random.default_rng(seed)
     pair = close_pair(rng, widths, distance, scale)
     if len(widths) > 2 and widths[1] > 2:
-        for network in pair:
-            network.layers[0].weight[0], network.layers[0].bias[1] = 0.0, -1e3 * scale
+        pair = tuple(_with_idle_neurons(network, scale) for network in pair)
     n = widths[0]
     lower = rng.normal(size=(count, n))
     upper = lower + width * rng.random((count, n)) * (rng.random((count, n)) > 0.2)
@@ -41,20 +41,82 @@ def pair_on_boxes(seed, widths, distance, scale, width, count):
     return rng, pair, question, lower, upper
 
 
-@pytest.mark.parametrize("distance", DISTANCES)
-@pytest.mark.parametrize("scale, width", [(1.0, 1.0), (1e8, 1e6), (1e-8, 1e-12), (1e8, 1e-12), (1e-8, 1e6), (1.0, 0.0)])
-def test_no_sampled_value_leaves_its_bound(distance, scale, width):
+def _with_idle_neurons(network, scale):
+    weight, bias = network.layers[0].weight.copy(), network.layers[0].bias.copy()
+    weight[0], bias[1] = 0.0, -1e3 * scale
+    return Network([(weight, bias), *network.layers[1:]])
+
+
+def samples_stay_inside(distance, scale, width, boxes, per_box):
+    """``boxes · per_box`` points of each pair, against the bounds of their boxes."""
     for seed, widths in enumerate(WIDTHS):
-        rng, pair, question, lower, upper = pair_on_boxes(seed, widths, distance, scale, width, 10)
+        rng, pair, question, lower, upper = pair_on_boxes(seed, widths, distance, scale, width, boxes)
         center, radius = center_and_radius(lower, upper)
         forms = row_forms(question, center, radius)
         low, high = differential_rows(question, forms, center, radius)
-        for b in range(10):
-            points = np.clip(lower[b] + (upper[b] - lower[b]) * rng.random((100, len(lower[b]))), lower[b], upper[b])
+        for b in range(boxes):
+            shares = rng.random((per_box, len(lower[b])))
+            points = np.clip(lower[b] + (upper[b] - lower[b]) * shares, lower[b], upper[b])
             outputs, errors = stacked_outputs(pair, points)
             rows, slack = outputs @ question.rows.T, (1 + 1e-9) * errors @ np.abs(question.rows).T
             slack += 1e-15 * np.abs(outputs) @ np.abs(question.rows).T
             assert (rows - slack <= high[b]).all() and (rows + slack >= low[b]).all(), f"seed {seed}, box {b}"
+
+
+EXTREMES = [(1.0, 1.0), (1e8, 1e6), (1e-8, 1e-12), (1e8, 1e-12), (1e-8, 1e6), (1.0, 0.0)]
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("scale, width", EXTREMES)
+def test_no_sampled_value_leaves_its_bound(distance, scale, width):
+    samples_stay_inside(distance, scale, width, boxes=10, per_box=100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("scale, width", EXTREMES)
+def test_no_sampled_value_of_a_hundred_thousand_leaves_its_bound(distance, scale, width):
+    samples_stay_inside(distance, scale, width, boxes=100, per_box=1000)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("scale, width", [(1.0, 1.0), (1e8, 1e6), (1e-8, 1e-12), (1.0, 0.0)])
+def test_one_layer_in_exact_rationals(distance, scale, width):
+    """A layer's centre and generators, with the slopes that the float pass chose: all deviations are in ``error``."""
+    for seed, widths in enumerate(WIDTHS[1:]):
+        rng, (f, g), question, lower, upper = pair_on_boxes(seed, widths, distance, scale, width, 2)
+        center, radius = center_and_radius(lower, upper)
+        forms = row_forms(question, center, radius)
+        hidden = [trace.hidden[0] for trace in forms.traces]
+        before = difference(*(below(network) for network in (f, g)), forms_of_first(forms), center, radius)
+        weights, biases = zip(*((n.layers[1].weight, n.layers[1].bias) for n in (f, g)), strict=True)
+        after = _through(before, *hidden, len(forms.free), weights, biases)
+        slope, middle, half = _relaxed(before, *hidden)
+        for b in range(2):
+            wg = exact(weights[1])
+            change = exact(weights[0]) - wg
+            y, f_slope, f_half = hidden[0].before, exact(hidden[0].slope[b]), exact(hidden[0].half[b])
+            s, m, h = exact(slope[b]), exact(middle[b]), exact(half[b])
+            y_center = f_slope * exact(y.center[b]) + f_half
+            middle_exact = wg @ (s * exact(before.center[b]) + m) + change @ y_center
+            middle_exact = middle_exact + exact(biases[0]) - exact(biases[1])
+            shared = (exact(before.generators[b]) * s) @ wg.T + (exact(y.generators[b]) * f_slope) @ change.T
+            from_f = [f_half[i] * change[:, i] for i in hidden[0].index[b]]
+            own = [h[i] * wg[:, i] for i in index_of(half > 0)[b]]
+            generators = np.array([*shared, *from_f, *own]).reshape(-1, len(wg))
+            off = np.abs(middle_exact - exact(after.center[b]))
+            off = off + sum(np.abs(generators - exact(after.generators[b])), 0 * off)
+            inherited = np.abs(wg) @ (s * exact(before.error[b])) + np.abs(change) @ (f_slope * exact(y.error[b]))
+            assert all(off + inherited <= exact(after.error[b])), f"seed {seed}, box {b}"
+
+
+def below(network):
+    """The network whose outputs are the first layer's pre-activations."""
+    return Network([network.layers[0]])
+
+
+def forms_of_first(forms):
+    return replace(forms, traces=[replace(trace, hidden=[]) for trace in forms.traces])
 
 
 @pytest.mark.parametrize("distance", DISTANCES)

@@ -34,6 +34,11 @@ def outward(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low - 2 * UNIT * np.abs(low) - UNDERFLOW, high + 2 * UNIT * np.abs(high) + UNDERFLOW
 
 
+def product(values: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """``values @ matrix``, at no cost where all values are 0: half of the work of a question about f alone."""
+    return values @ matrix if values.any() else np.zeros((len(values), matrix.shape[1]))
+
+
 @dataclass(frozen=True, eq=False)
 class PairBounds:
     """Bounds on one hidden layer's z_f, z_g and Δ = z_f − z_g, arrays ``(B, n)`` each (or ``(1, n)`` for all parts)."""
@@ -250,7 +255,7 @@ class Pair:
             f, g = self.f.layers[k], self.g.layers[k]
             offsets = step.f_rest * step.f_line[1] + step.g_rest * step.g_line[1] + step.moved * step.d_line[1]
             constant = constant + offsets.sum(axis=1) + step.f_z @ f.bias + step.g_z @ g.bias
-            cf, cg = step.f_z @ f.weight, step.g_z @ g.weight
+            cf, cg = product(step.f_z, f.weight), product(step.g_z, g.weight)
         slope = cf + cg
         return Pass(constant + slope @ self.center + np.abs(slope) @ self.radius, slope, constant, steps)
 

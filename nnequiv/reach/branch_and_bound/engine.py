@@ -11,8 +11,10 @@ import numpy as np
 from nnequiv.control import Control, Stopped
 from nnequiv.network import Network
 from nnequiv.reach.branch_and_bound.bounds import row_forms
+from nnequiv.reach.branch_and_bound.differential_zonotope import differential_rows
 from nnequiv.reach.branch_and_bound.frontier import Frontier
 from nnequiv.reach.branch_and_bound.input_splitting import InputSplitting
+from nnequiv.reach.branch_and_bound.leaves import Leaves
 from nnequiv.reach.branch_and_bound.pair_splitting import PairSplitting, applies
 from nnequiv.reach.branch_and_bound.question import Question
 from nnequiv.reach.branch_and_bound.relu_splitting import ReluSplitting
@@ -25,6 +27,9 @@ from nnequiv.relations import Objective
 
 #: With few inputs, differential bounds are used where they are at most this share of the zonotopes' at the start.
 CLEARLY_TIGHTER = 0.7
+
+#: With more free inputs, boxes are not finished by listing their pieces: a vertex lies in 2^inputs of them.
+ENUMERABLE = 6
 
 PROOF = "zonotopes, differential bounds and weak duality over a cover of the input set, rounding included"
 
@@ -44,14 +49,16 @@ class BranchAndBound:
             split the others:
                 few inputs, many unstable neurons    → halve the input with the largest smear      (input_splitting.py)
                 few unstable neurons, or many inputs → fix the sign of the costliest ReLU          (relu_splitting.py)
-                two nearly equal networks            → the same, for the costliest pair of ReLUs   (pair_splitting.py)
+            and of two nearly equal networks:
+                few inputs, some unstable neurons    → list all pieces of many boxes at once       (leaves.py)
+                many inputs                          → fix a sign of the costliest pair of ReLUs   (pair_splitting.py)
         upper ← the largest bound of any closed part, or best
 
     Boxes are bounded by zonotopes of f and g that share the input's generators (zonotope.py, bounds.py). Parts with
     fixed signs are bounded by weak duality (dual.py), with multipliers from a few interior-point steps (newton.py);
-    nearly equal networks by their difference, layer by layer backward (differential.py, slopes.py). For a verdict
-    the target is the threshold, and the first witness above it ends the search. With an executor, groups of open
-    parts are searched elsewhere, a moment at a time (workers.py).
+    nearly equal networks by their difference, layer by layer: forward on boxes (differential_zonotope.py), backward on
+    parts with fixed signs (differential.py, slopes.py). For a verdict the target is the threshold, and the first
+    witness above it ends the search. With an executor, groups of open parts are searched elsewhere (workers.py).
 
     Parameters
     ----------
@@ -59,6 +66,8 @@ class BranchAndBound:
         Parts bounded at once; 64 to 512 differ little.
     few : int
         A box with at most this many unstable neurons is finished by ReLU splits.
+    few_exact : int
+        Nearly equal networks: a box with at most this many unstable neurons is finished by listing its pieces.
     few_pairs : int
         Nearly equal networks with few inputs are split by pairs when at most twice as many neurons are unstable.
     low_dimension : int
@@ -80,6 +89,7 @@ class BranchAndBound:
 
     batch: int = 128
     few: int = 8
+    few_exact: int = 16
     few_pairs: int = 40
     low_dimension: int = 8
     relative: float = 0.0
@@ -124,16 +134,9 @@ class BranchAndBound:
         question, boxes = search.question, splits["boxes"].root(search)
         if not applies(question):
             return {"boxes": boxes}
-        if wide:
-            pairs = PairSplitting(search)
-        else:
-            forms = row_forms(question, *center_and_radius(boxes.fields["lower"], boxes.fields["upper"]))
-            if forms.unstable[0] > 2 * self.few_pairs:
-                return {"boxes": boxes}
-            pairs = PairSplitting(search)
-            apart = question.objective_upper(question.term_upper(forms.low, forms.high)).max()
-            if not pairs.first_bound() < CLEARLY_TIGHTER * max(apart, 0.0):
-                return {"boxes": boxes}
+        pairs = PairSplitting(search) if wide else self._as_pairs(search, splits, boxes)
+        if pairs is None:
+            return {"boxes": boxes}
         left = InputSplitting(np.inf).expand(boxes.bound, boxes.fields, search).get("signs")
         if left is None or not len(left.bound):
             return {}
@@ -141,6 +144,27 @@ class BranchAndBound:
             return {"signs": left}
         splits |= {"pairs": pairs, "signs": ReluSplitting(pairs.pair)}
         return {"pairs": pairs.root(search, left.bound, left.fields["objective"])}
+
+    def _as_pairs(self, search: Search, splits: dict, boxes: Children) -> PairSplitting | None:
+        """With few inputs: pairs where few neurons are unstable and the difference is bounded clearly tighter.
+
+        Where many are unstable, the same difference may still be used box by box.
+        """
+        question, box = search.question, center_and_radius(boxes.fields["lower"], boxes.fields["upper"])
+        forms = row_forms(question, *box)
+
+        def highest(low, high):
+            return question.objective_upper(question.term_upper(low, high)).max()
+
+        apart = CLEARLY_TIGHTER * max(highest(forms.low, forms.high), 0.0)
+        if forms.unstable[0] <= 2 * self.few_pairs:
+            pairs = PairSplitting(search)
+            return pairs if pairs.first_bound() < apart else None
+        if highest(*differential_rows(question, forms, *box)) < apart:
+            enumerable = len(question.input_set.free) <= ENUMERABLE and all(o.linear for o in question.objectives)
+            few, finish = (self.few_exact, "leaves") if enumerable else (self.few, "signs")
+            splits |= {"boxes": InputSplitting(few, True, finish), "leaves": Leaves(self.few)}
+        return None
 
 
 def _answer(search: Search, ceiling: float, reason: str, failure: str) -> Optimum:

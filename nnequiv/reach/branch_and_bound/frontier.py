@@ -8,7 +8,7 @@ from nnequiv.reach.branch_and_bound.parts import Queue
 from nnequiv.reach.branch_and_bound.search import Children, Search
 
 #: In this order: boxes before what is finished from them.
-KINDS = ("boxes", "pairs", "signs")
+KINDS = ("boxes", "pairs", "leaves", "signs")
 
 
 class Frontier:
@@ -50,9 +50,9 @@ class Frontier:
 
     def advance(self, search: Search) -> None:
         """Expand the batch with the largest bounds."""
-        # A batch of ReLU splits is worth its overhead when it is full.
-        full = len(self.queues["signs"]) >= self.batch
-        kind = "signs" if full else next(kind for kind in KINDS if len(self.queues[kind]))
+        # Finishing parts is worth its overhead when a batch is full, and gives the best witnesses.
+        full = [kind for kind in ("signs", "leaves") if len(self.queues[kind]) >= self.batch]
+        kind = next(kind for kind in (*full, *KINDS) if len(self.queues[kind]))
         bound, parts = self.queues[kind].pop(self.batch)
         alive = bound > search.target
         search.close(bound[~alive])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nnequiv.reach.branch_and_bound.bounds import RowForms, row_forms, smear
+from nnequiv.reach.branch_and_bound.differential_zonotope import differential_rows
 from nnequiv.reach.branch_and_bound.question import Question
 from nnequiv.reach.branch_and_bound.search import Children, Search, outside
 from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
@@ -52,14 +53,26 @@ def halve(lower: np.ndarray, upper: np.ndarray, axis: np.ndarray):
     return (lower, left), (right, upper), (middle <= low) | (middle >= high)
 
 
+def sign_parts(question: Question, lower, upper, values: np.ndarray, chosen: np.ndarray) -> Children:
+    """Chosen pairs of boxes and objectives, ``(B, O)`` with bounds ``values``, as parts with no sign fixed yet."""
+    part, objective = np.nonzero(chosen)
+    signs = np.zeros((len(part), sum(network.n_hidden for network in question.networks)), dtype=np.int8)
+    fields = {"lower": lower[part], "upper": upper[part], "objective": objective, "signs": signs}
+    return Children(values[part, objective], fields)
+
+
 @dataclass(frozen=True)
 class InputSplitting:
     """Parts are boxes ``lower, upper (B, n)``, for all objectives at once.
 
     ``few``: a part with no more unstable neurons than this is handed over, to be finished exactly.
+    ``differential``: the two networks are nearly equal; their difference is bounded as well.
+    ``finish``: as what kind of parts they are handed over, "signs" or "leaves".
     """
 
     few: float
+    differential: bool = False
+    finish: str = "signs"
 
     def root(self, search: Search) -> Children:
         box = search.question.input_set.box
@@ -74,7 +87,7 @@ class InputSplitting:
         question, lower, upper = search.question, parts["lower"], parts["upper"]
         center, radius = center_and_radius(lower, upper)
         search.nodes += len(bound)
-        forms = row_forms(question, center, radius)
+        forms = self._forms(question, center, radius)
         terms = question.term_upper(forms.low, forms.high)
         values = np.fmin(question.objective_upper(terms), bound[:, None])  # (B, objectives); NaN says nothing
         values[outside(question, center, radius)] = -np.inf
@@ -94,11 +107,20 @@ class InputSplitting:
         halves = [np.concatenate([a[~exact], b[~exact]]) for a, b in zip(first, second, strict=True)]
         highest = values.max(axis=1)[kept][~exact]
         boxes = Children(np.tile(highest, 2), {"lower": halves[0], "upper": halves[1]})
-        part, objective = np.nonzero(alive[kept] & exact[:, None])
-        part = kept[part]
-        signs = np.zeros((len(part), sum(network.n_hidden for network in question.networks)), dtype=np.int8)
-        fields = {"lower": lower[part], "upper": upper[part], "objective": objective, "signs": signs}
-        return {"boxes": boxes, "signs": Children(values[part, objective], fields)}
+        if self.finish == "leaves":
+            some = kept[exact]
+            fields = {"lower": lower[some], "upper": upper[some], "values": values[some]}
+            return {"boxes": boxes, "leaves": Children(values[some].max(axis=1), fields)}
+        signs = sign_parts(question, lower[kept], upper[kept], values[kept], alive[kept] & exact[:, None])
+        return {"boxes": boxes, "signs": signs}
+
+    def _forms(self, question: Question, center: np.ndarray, radius: np.ndarray) -> RowForms:
+        forms = row_forms(question, center, radius)
+        if not self.differential:
+            return forms
+        low, high = differential_rows(question, forms, center, radius)
+        # NaN says nothing.
+        return replace(forms, low=np.fmax(forms.low, low), high=np.fmin(forms.high, high))
 
     @staticmethod
     def _candidates(question, forms, terms, worst, center, radius) -> np.ndarray:

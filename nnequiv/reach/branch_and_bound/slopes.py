@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from nnequiv.reach.branch_and_bound.differential import Choice, Pair, PairLayer, Pass
+from nnequiv.reach.branch_and_bound.differential import Choice, Pair, PairLayer, Pass, product
 
 #: First step of slopes and shares, and its decay a step.
 RATE, DECAY = 0.25, 0.95
@@ -33,11 +33,13 @@ class Sharpened:
 def _forward(pair: Pair, done: Pass, choices: list[Choice]):
     """The relaxation's own maximiser, and its values of z_f, z_g and of the gap between D's line and the others."""
     x = pair.center + pair.radius * np.sign(done.slope)
-    yf = yg = x
+    # Of a network that no step reads, no value is needed.
+    yf = x if any(step.f_z.any() for step in done.steps) else 0.0 * x
+    yg = x if any(step.g_z.any() for step in done.steps) else 0.0 * x
     values = []
     for k, step in enumerate(reversed(done.steps)):
         f, g = pair.f.layers[k], pair.g.layers[k]
-        zf, zg = yf @ f.weight.T + f.bias, yg @ g.weight.T + g.bias
+        zf, zg = product(yf, f.weight.T) + f.bias, product(yg, g.weight.T) + g.bias
         hf, hg = step.f_line[0] * zf + step.f_line[1], step.g_line[0] * zg + step.g_line[1]
         gap = step.d_line[0] * (zf - zg) + step.d_line[1] - (hf - hg)
         values.append((zf, zg, gap))

@@ -88,7 +88,7 @@ class Buffers:
     def other_rows(self, vertices: int, width: int) -> np.ndarray:
         """The row buffer not in use, as rows of this width; it becomes the one in use. Contents are arbitrary."""
         if self._flat[1].size < vertices * width:
-            self._flat[1] = np.empty(int(vertices * width * 1.3) + 256)
+            self._flat[1] = np.empty(int(vertices * width * 1.1) + 256)
         self._flat.reverse()
         flat = self._flat[0]
         return flat[: flat.size // width * width].reshape(-1, width)
@@ -101,7 +101,7 @@ class Buffers:
         used = self.n_vertices
         if needed > len(self.rows):
             width, old = self.rows.shape[1], self.rows
-            self._flat[0] = np.empty(int(needed * width * 1.5) + 256)
+            self._flat[0] = np.empty(int(needed * width * 1.25) + 256)
             self.rows = self._flat[0][: self._flat[0].size // width * width].reshape(-1, width)
             self.rows[:used] = old[:used]
         if needed > len(self.vertex_word):

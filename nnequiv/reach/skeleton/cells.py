@@ -12,30 +12,36 @@ BATCH = 20_000  # cells judged in one call
 SMALL = 5_000  # edges of a complex that is small enough to judge every cell
 
 
-def pieces_by_home(complex_: Complex, plan: Plan) -> np.ndarray:
-    """Number of cells with interior in each box, (boxes,). A cell that a bisection cuts is counted once.
+def pieces_by_home(complex_: Complex, plan: Plan, lowest: np.ndarray) -> np.ndarray:
+    """Number of cells in each box, (boxes,), when a vertex is the lowest of ``lowest`` (vertices,) cells.
+
+    A cell that a bisection cuts is counted once: a vertex on a plane that only cuts the work in parts is no vertex of
+    a true cell, and a true cell's lowest vertex is on no such plane. Nor is it on a plane of the question.
+    """
+    lowest, artificial = lowest.copy(), plan.artificial
+    for ids in complex_.vertex_planes:
+        lowest[artificial[ids[: len(lowest)]]] = 0
+    home = complex_.rows[: len(lowest), plan.d].astype(int)
+    return np.bincount(home, weights=lowest, minlength=len(plan.job.homes)).astype(int)
+
+
+def cells_by_lowest(complex_: Complex, plan: Plan) -> np.ndarray:
+    """Of how many cells with interior each vertex is the lowest, in a generic direction; every cell has one.
 
     Flat cells (thinner than a small multiple of ``INTERIOR_TOL``) are left out where they can be expected: where a
     plane passed a vertex within rounding, and in complexes small enough to judge every cell. Elsewhere all count.
-
-    Every cell has one lowest vertex in a generic direction. A vertex on a plane that only cuts the work in parts is
-    no vertex of a true cell, and a true cell's lowest vertex is on no such plane.
     """
     rows = complex_.rows[: complex_.n_vertices]
     direction = plan.rng(0).normal(size=plan.d)
-    heights, home = rows[:, : plan.d] @ direction, rows[:, plan.d].astype(int)
-    lowest = np.zeros(len(rows), dtype=int)
-    if complex_.near_misses or complex_.n_edges <= SMALL:  # some cells may be flat: look at each
-        _, offsets, vertices = cells(complex_)
-        solid = thickness(rows[:, : plan.d], offsets, vertices) > 4 * INTERIOR_TOL
-        order = np.lexsort((heights[vertices], np.repeat(np.arange(len(solid)), np.diff(offsets))))
-        np.add.at(lowest, vertices[order[offsets[:-1]]][solid], 1)
-    else:
-        lowest = _cells_above(complex_, heights)
-    artificial = plan.artificial
-    for ids in complex_.vertex_planes:
-        lowest[artificial[ids[: len(rows)]]] = 0
-    return np.bincount(home, weights=lowest, minlength=len(plan.job.homes)).astype(int)
+    heights = rows[:, : plan.d] @ direction
+    if not complex_.near_misses and complex_.n_edges > SMALL:
+        return _cells_above(complex_, heights)
+    lowest = np.zeros(len(rows), dtype=int)  # some cells may be flat: look at each
+    _, offsets, vertices = cells(complex_)
+    solid = thickness(rows[:, : plan.d], offsets, vertices) > 4 * INTERIOR_TOL
+    order = np.lexsort((heights[vertices], np.repeat(np.arange(len(solid)), np.diff(offsets))))
+    np.add.at(lowest, vertices[order[offsets[:-1]]][solid], 1)
+    return lowest
 
 
 def _cells_above(complex_: Complex, heights: np.ndarray) -> np.ndarray:

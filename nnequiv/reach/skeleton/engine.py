@@ -67,7 +67,7 @@ class Skeleton:
 
     memory: float = 500.0
     executor: Executor | None = None
-    parts: int = 16
+    parts: int = 4
     seed: int = 0
     name: ClassVar[str] = "skeleton"
 

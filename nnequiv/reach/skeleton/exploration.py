@@ -15,18 +15,6 @@ from nnequiv.reach.skeleton.state import part_box
 from nnequiv.reach.skeleton.walk import Leaf, Walk
 from nnequiv.sets import Box
 
-#: Vertices beyond which a part gets slower, because it leaves the cache.
-BEST_CAP = 120_000
-
-
-def vertex_cap(plan: Plan, memory: float) -> int:
-    """Vertices a part may have under a memory budget in MB: half for the part in work, half for others."""
-    outputs = sum(network.n_outputs for network in plan.networks)
-    widest = max(step.weight.shape[0] for step in plan.steps)
-    row = 8 * (plan.d + 2 + outputs + max(widest, len(plan.questions.offsets)))
-    edge = 40 + 2 * (plan.d - 1)
-    return int(min(BEST_CAP, memory * 1e6 / 2.2 / (3 * row + 2 * plan.d * edge)))
-
 
 @dataclass(eq=False)
 class Exploration:
@@ -43,7 +31,7 @@ class Exploration:
     def begin(self) -> Walk | None:
         """The next job's walk with its input sets on the stack; None if the shifts of its attempt failed."""
         plan = Plan(self.networks, self.questions, self.todo[-1], self.seed)
-        walk = Walk(plan, vertex_cap(plan, self.memory))
+        walk = Walk(plan, self.memory)
         try:
             walk.start()
         except Degenerate:

@@ -10,7 +10,7 @@ from nnequiv.reach.skeleton.complex import Complex
 from nnequiv.reach.skeleton.plan import Plan, Step
 from nnequiv.reach.skeleton.state import State
 
-BLOCK = 1024  # rows of one matrix product: they stay in the cache
+BLOCK = 512  # rows of one matrix product: they stay in the cache
 SAMPLE = 4096  # rows that stand for all where only speed depends on it
 
 
@@ -37,7 +37,7 @@ def write_layer(c: Complex, plan: Plan, state: State, step: Step, shift: np.ndar
             rank = np.where(high < 0, 2, low >= 0)
             order, kept = np.argsort(rank, kind="stable"), int((rank < 2).sum())
         source = _source(old, plan, state, step, shift, order)
-        rows = c.other_rows(int(count * (1 if step.last else 1.5)) + 256, base + kept)
+        rows = c.other_rows(int(count * (1 if step.last else 1.2)) + 256, base + kept)
         for first in range(0, count, BLOCK):
             block = slice(first, min(first + BLOCK, count))
             product = source(block)
@@ -65,12 +65,16 @@ def _source(rows, plan: Plan, state: State, step: Step, shift: np.ndarray, order
 
         return by_home
     base = d + 2 + len(state.outputs.size)
-    end, matrix = base + len(state.neurons), np.ascontiguousarray(step.weight[order][:, state.neurons].T)
+    end, matrix = base + len(state.neurons), np.vstack([step.weight[order][:, state.neurons].T, bias])
+    ends, product = np.ones((BLOCK, len(matrix))), np.empty((BLOCK, len(bias)))  # the column of ones takes the bias
 
     def layer(which):
-        product = np.maximum(rows[which, base:end], 0.0) @ matrix
-        product += bias
-        return product
+        values = rows[which, base:end]
+        k = len(values)
+        if k > BLOCK:
+            return np.maximum(values, 0.0) @ matrix[:-1] + bias
+        np.maximum(values, 0.0, out=ends[:k, :-1])
+        return np.matmul(ends[:k], matrix, out=product[:k])
 
     return layer
 

@@ -139,6 +139,10 @@ class Plan:
     def n_planes(self) -> int:
         return self.first_neuron + sum(n.n_hidden for n in self.networks) + len(self.questions.offsets)
 
+    @property
+    def first_question(self) -> int:
+        return self.n_planes - len(self.questions.offsets)
+
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         steps, plane = [], self.first_neuron
@@ -155,10 +159,11 @@ class Plan:
 
     @cached_property
     def artificial(self) -> np.ndarray:
-        """Which planes only cut the work in parts, (planes,) bool."""
+        """Which planes only cut the work in parts, or belong to the question, (planes,) bool."""
         result = np.zeros(self.n_planes, dtype=bool)
         result[: 2 * self.d] = self.job.artificial
         result[self.first_bisection : self.first_neuron] = True
+        result[self.first_question :] = True
         return result
 
     def rng(self, purpose: int) -> np.random.Generator:

@@ -12,17 +12,23 @@ from nnequiv.reach.skeleton.plan import Plan
 
 @dataclass(frozen=True, eq=False)
 class Cuts:
-    """Planes of a layer still to cut: their columns among the values (left,); and of all neurons (n,), what ReLU needs.
+    """Planes of a step still to cut: their columns among the values; and of all neurons (n,), what ReLU needs.
 
-    ``near``: values up to this count as zero when a plane is skipped. ``slack``: ``near`` where that happened, else 0.
-    ``low, high``: least and largest value.
+    ``count``: how many planes the step cuts in all. ``near``: values up to this count as zero when a plane is skipped.
+    ``slack``: ``near`` where that happened, else 0. ``low, high``: least and largest value.
     """
 
     columns: np.ndarray
+    count: int
     near: np.ndarray
     slack: np.ndarray
     low: np.ndarray
     high: np.ndarray
+
+    @property
+    def left(self) -> float:
+        """The share of the step's planes that is still to cut."""
+        return len(self.columns) / max(1, self.count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +38,8 @@ class State:
     ``step``: the next one. ``neurons`` (columns,): of the values in work. ``values``: what is proved about all neurons
     of that step; ``outputs``: about the outputs so far. ``cuts``: what is left of a layer whose values are written but
     whose planes are not all cut; None between layers, when ``values`` are those after ReLU. ``bisections``: how many
-    planes made the part; if any, ``lower, upper`` (d,) are its own box, else its boxes are whole.
+    planes made the part; if any, ``lower, upper`` (d,) are its own box, else its boxes are whole. ``shifts`` (q,): by
+    how much the question's columns are raised, once they are written.
     """
 
     step: int
@@ -44,6 +51,7 @@ class State:
     cuts: Cuts | None = None
     bisections: int = 0
     near_misses: bool = False
+    shifts: np.ndarray | None = None
 
 
 def part_box(plan: Plan, state: State, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

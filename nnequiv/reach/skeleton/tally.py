@@ -17,6 +17,8 @@ from nnequiv.rounding import UNIT, dot_error
 
 #: How far a witness moves from its vertex towards a point inside, until guards and cuts hold in floats.
 SHARES = (0.0, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2)
+#: Vertices judged in one call: with many objectives their values are more than the complex itself.
+BLOCK = 8192
 #: Vertices tried as witness in a leaf, best first, where guards or cuts may refuse one.
 TRIES = 8
 
@@ -68,13 +70,24 @@ class Tally:
         )
 
 
-def proved_values(leaf: Leaf, plan: Plan, objectives: Sequence[Objective]) -> np.ndarray:
-    """Objectives at the vertices (vertices, objectives), errors added: their maximum bounds it over the leaf."""
+def best_values(leaf: Leaf, plan: Plan, objectives: Sequence[Objective]) -> tuple[np.ndarray, np.ndarray]:
+    """The largest objective at each vertex, errors added, and which one it is: two (vertices,) arrays."""
+    count = len(leaf.outputs)
+    best, which = np.empty(count), np.empty(count, dtype=int)
+    for first in range(0, count, BLOCK):
+        block = slice(first, min(first + BLOCK, count))
+        values = proved_values(leaf, plan, objectives, block)
+        which[block], best[block] = values.argmax(axis=1), values.max(axis=1)
+    return best, which
+
+
+def proved_values(leaf: Leaf, plan: Plan, objectives: Sequence[Objective], block: slice = slice(None)) -> np.ndarray:
+    """Objectives at some vertices (block, objectives), errors added: over all vertices, their maximum bounds it."""
     goal, offset = np.vstack([o.goal for o in objectives]), np.concatenate([o.goal_offset for o in objectives])
     size = np.abs(goal)
     proved = leaf.state.outputs
     error = 2 * dot_error(goal.shape[1], size @ proved.size + np.abs(offset)) + size @ proved.error * (1 + 1e-9)
-    values = leaf.outputs @ goal.T
+    values = leaf.outputs[block] @ goal.T
     values += offset + error
     if all(o.linear for o in objectives):
         return values
@@ -83,7 +96,7 @@ def proved_values(leaf: Leaf, plan: Plan, objectives: Sequence[Objective]) -> np
     for index, (guards, ties) in enumerate(zip(plan.questions.guards, plan.questions.ties, strict=True)):
         if len(ties):
             values[:, index] += _tie_slack(leaf, plan, ties)
-        values[(leaf.questions[:, guards] < 0).any(axis=1), index] = -np.inf
+        values[(leaf.questions[block, guards] < 0).any(axis=1), index] = -np.inf
     return values
 
 
@@ -100,8 +113,7 @@ def _tie_slack(leaf: Leaf, plan: Plan, ties: np.ndarray) -> float:
 
 def record(tally: Tally, leaf: Leaf, plan: Plan, objectives: Sequence[Objective], sets: Sequence[InputSet]) -> None:
     """Enter a leaf: bound and witness of each of its boxes. ``sets``: the input sets by the caller's numbers."""
-    values = proved_values(leaf, plan, objectives)
-    best, home = values.max(axis=1), leaf.home.astype(int)
+    (best, which), home = best_values(leaf, plan, objectives), leaf.home.astype(int)
     tally.leaves += 1
     np.add.at(tally.pieces, plan.job.homes, leaf.pieces)
     if len(plan.job.homes) > 1:
@@ -115,22 +127,22 @@ def record(tally: Tally, leaf: Leaf, plan: Plan, objectives: Sequence[Objective]
     found[np.isnan(found)] = np.inf  # the networks overflow: nothing is proved
     np.maximum.at(tally.upper, boxes, found)
     if all(o.linear for o in objectives) and not len(plan.job.cuts[1]):
-        _witnesses_at(tally, leaf, plan, objectives, tops, values[tops])
+        _witnesses_at(tally, leaf, plan, objectives, tops, best[tops], which[tops])
         return
     for k, top in zip(boxes, tops, strict=True):
         mine = np.flatnonzero((home == home[top]) & (best > tally.lower[k]))
         for vertex in mine[np.argsort(best[mine])[::-1][:TRIES]]:
-            _witness_near(tally, leaf, plan, objectives, sets[k], vertex, int(values[vertex].argmax()))
+            _witness_near(tally, leaf, plan, objectives, sets[k], vertex, int(which[vertex]))
 
 
-def _witnesses_at(tally: Tally, leaf: Leaf, plan: Plan, objectives, tops: np.ndarray, values: np.ndarray) -> None:
-    """The best vertices ``tops``, one a box, as witnesses; ``values`` (tops, objectives)."""
+def _witnesses_at(tally: Tally, leaf: Leaf, plan: Plan, objectives, tops, values, indices) -> None:
+    """The best vertices ``tops``, one a box, as witnesses; their values and their objectives, (tops,) each."""
     home = leaf.home[tops].astype(int)
-    boxes, best = plan.job.homes[home], values.argmax(axis=1)
-    promising = values.max(axis=1) > tally.lower[boxes]
+    boxes = plan.job.homes[home]
+    promising = values > tally.lower[boxes]
     points = plan.full_points(leaf.positions[tops], home)
-    for index in np.unique(best[promising]):
-        which = np.flatnonzero(promising & (best == index))
+    for index in np.unique(indices[promising]):
+        which = np.flatnonzero(promising & (indices == index))
         for w, reached in zip(which, attained(plan.networks, objectives[index], points[which]), strict=True):
             tally.improve(boxes[w], reached, index, points[w])
 

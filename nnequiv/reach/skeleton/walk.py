@@ -5,7 +5,7 @@ the box a vertex belongs to; interpolating two equal numbers keeps it. ``scratch
 negative everywhere in a part have no column.
 
 A part that grows over the memory budget is bisected, between two steps or within one, and one half is put aside
-(:mod:`nnequiv.reach.skeleton.bisection`).
+(:mod:`nnequiv.reach.skeleton.bisection`). After the last layer one more step cuts by the question's planes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from nnequiv.control import Control
 from nnequiv.reach.skeleton.bisection import bisect
 from nnequiv.reach.skeleton.buffers import Part
-from nnequiv.reach.skeleton.cells import pieces_by_home
+from nnequiv.reach.skeleton.cells import cells_by_lowest, pieces_by_home
 from nnequiv.reach.skeleton.complex import Complex, cube
 from nnequiv.reach.skeleton.drift import INTERPOLATION, Columns
 from nnequiv.reach.skeleton.layer_rows import write_layer
@@ -27,7 +27,11 @@ from nnequiv.reach.skeleton.state import Cuts, State, part_box
 from nnequiv.rounding import UNDERFLOW, dot_error
 
 #: Vertices from which on a walk is worth dividing among processes.
-WORTH_DIVIDING = 4096
+WORTH_DIVIDING = 20_000
+#: Vertices beyond which larger parts are no faster.
+BEST_CAP = 240_000
+#: Of the memory budget for parts at their cap; cuts need room on top.
+SHARE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +54,13 @@ class Leaf:
 
 
 class Walk:
-    """Parts in work and put aside. ``cap``: vertices a part may have."""
+    """Parts in work and put aside. ``memory``: budget for all arrays in MB."""
 
-    def __init__(self, plan: Plan, cap: int):
-        self.plan, self.cap = plan, cap
+    def __init__(self, plan: Plan, memory: float):
+        self.plan, self.memory = plan, memory
         self.stack: list[tuple[State, Part]] = []
-        self.growth = np.ones(len(plan.steps) + 2)  # vertices of a leaf per vertex before a step, as seen so far
+        self.growth = _expected_growth(plan)  # by how much each step multiplies the vertices (steps + 1,)
+        self._grown: float | None = None  # by how much the step in work did so far; None if the part began within it
         self._complex: Complex | None = None
         self.state: State | None = None  # of the part in work; None between parts
         self.boxes = np.zeros(0, dtype=int), np.zeros((0, plan.d)), np.zeros((0, plan.d))  # of the part in work
@@ -90,21 +95,13 @@ class Walk:
             the stack are not: call again.
         """
         while self.stack:
-            seen = {}
             self._take(*self.stack[-1])
             self.stack.pop()  # only now: an interruption must not lose a part
-            while self.state.step < len(self.plan.steps):
+            while self.state.step <= len(self.plan.steps):
                 control.check(left=len(self.stack) + 1)
-                if self.state.cuts is None:
-                    seen[self.state.step] = self._complex.n_vertices
-                self._advance()
+                self._advance_and_learn()
                 self._bisect_if_large()
-            seen[self.state.step] = self._complex.n_vertices
-            leaf = self._leaf()
-            for step, before in seen.items():
-                ratio = self._complex.n_vertices / before
-                self.growth[step] = ratio if self.growth[step] == 1 else (self.growth[step] + ratio) / 2
-            yield leaf
+            yield self._leaf()
             self.state = None
 
     def spread(self, parts: int, control: Control) -> None:
@@ -127,7 +124,7 @@ class Walk:
 
     def with_stack(self, stack: list[tuple[State, Part]]) -> Walk:
         """A walk over other parts of the same plan, small enough to send."""
-        other = Walk(self.plan, self.cap)
+        other = Walk(self.plan, self.memory)
         other.stack, other.growth = stack, self.growth
         return other
 
@@ -137,7 +134,7 @@ class Walk:
         else:
             self._complex.load(part)
         self._complex.near_misses = state.near_misses
-        self.state = state
+        self.state, self._grown = state, None
         self.boxes = part_box(self.plan, state, part.rows)
 
     def _put_aside(self) -> tuple[State, Part]:
@@ -146,8 +143,21 @@ class Walk:
 
     # -- one step ---------------------------------------------------------------------------------------------------
 
+    def _advance_and_learn(self) -> None:
+        step, before = self.state.step, self._complex.n_vertices
+        if self.state.cuts is None:
+            self._grown = 1.0
+        self._advance()
+        if self._grown is not None:
+            self._grown *= self._complex.n_vertices / before
+            if self.state.step > step:
+                self.growth[step] = (self.growth[step] + self._grown) / 2
+
     def _advance(self) -> None:
         """An affine map on all vertices, or cuts by its neurons: all, or as many as the cap allows."""
+        if self.state.step == len(self.plan.steps):
+            self._ask() if self.state.cuts is None else self._cut_questions()
+            return
         step = self.plan.steps[self.state.step]
         if self.state.cuts is not None:
             self._cut(step)
@@ -161,14 +171,13 @@ class Walk:
         shift = self.plan.shift(state.step, values.size)
         neurons, low, high = write_layer(self._complex, self.plan, state, step, shift)
         columns = np.flatnonzero((low[neurons] < 0) & (high[neurons] >= 0))
-        cuts = Cuts(columns, NEAR * shift, np.zeros(len(low)), low, high)
+        cuts = Cuts(columns, len(columns), NEAR * shift, np.zeros(len(low)), low, high)
         self.state = replace(state, neurons=neurons, values=values.shifted(shift).measured(low, high), cuts=cuts)
 
     def _cut(self, step: Step) -> None:
         state, cuts, c = self.state, self.state.cuts, self._complex
         neurons, base = state.neurons[cuts.columns], self.plan.d + 2 + len(state.outputs.size)
-        limit = max(self.cap, 1.5 * c.n_vertices)
-        times, skipped = c.cut(base + cuts.columns, step.plane + neurons, cuts.near[neurons], limit)
+        times, skipped = c.cut(base + cuts.columns, step.plane + neurons, cuts.near[neurons], self._limit())
         done, slack = len(skipped), cuts.slack.copy()
         slack[neurons[:done][skipped]] = cuts.near[neurons[:done][skipped]]
         values = state.values.interpolated(times, self.plan.reach)
@@ -196,25 +205,43 @@ class Walk:
 
     # -- ends -------------------------------------------------------------------------------------------------------
 
-    def _leaf(self) -> Leaf:
-        """Split the finished complex by the question's planes, and show it."""
+    def _ask(self) -> None:
+        """Write the question's values: ``[outputs | questions | of how many cells this vertex is the lowest]``."""
         plan, c, state, questions = self.plan, self._complex, self.state, self.plan.questions
         d, m, q = plan.d, len(state.outputs.size), len(questions.offsets)
-        shifts, pieces = np.zeros(q), pieces_by_home(c, plan)
-        if q:
-            proved = state.outputs.affine(questions.rows, questions.offsets)
-            # An x with guard ≥ 0 must not lie in a cell whose vertices are all negative: twice drift and bend.
-            rounding = proved.interpolated(q + BISECTIONS, plan.reach).error
-            shifts = 2 * rounding + plan.shift(len(plan.steps), proved.size)
-            old, count = c.rows, c.n_vertices
-            rows = c.other_rows(int(count * 1.5) + 256, d + 2 + m + q)
-            rows[:count, : d + 2 + m] = old[:count, : d + 2 + m]
-            rows[:count, d + 2 + m :] = old[:count, d + 2 : d + 2 + m] @ questions.rows.T + (questions.offsets + shifts)
-            c.rows = rows
-            times, _ = c.cut(d + 2 + m + np.arange(q), plan.n_planes - q + np.arange(q), np.full(q, -1.0))
-            state = replace(state, outputs=state.outputs.interpolated(times, plan.reach))
+        if not q:
+            self.state = replace(state, step=state.step + 1, shifts=np.zeros(0))
+            return
+        proved = state.outputs.affine(questions.rows, questions.offsets)
+        # An x with guard ≥ 0 must not lie in a cell whose vertices are all negative: twice drift and bend.
+        rounding = proved.interpolated(q + BISECTIONS, plan.reach).error
+        shifts = 2 * rounding + plan.shift(state.step, proved.size)
+        lowest = cells_by_lowest(c, plan)
+        old, count = c.rows, c.n_vertices
+        rows = c.other_rows(int(count * 1.5) + 256, d + 2 + m + q + 1)
+        rows[:count, : d + 2 + m] = old[:count, : d + 2 + m]
+        rows[:count, d + 2 + m : -1] = old[:count, d + 2 : d + 2 + m] @ questions.rows.T + (questions.offsets + shifts)
+        rows[:count, -1] = lowest
+        c.rows = rows
+        none = np.zeros(0)
+        self.state = replace(state, shifts=shifts, cuts=Cuts(np.arange(q), q, none, none, none, none))
+
+    def _cut_questions(self) -> None:
+        state, columns, first = self.state, self.state.cuts.columns, self.plan.d + 2 + len(self.state.outputs.size)
+        ids, never = self.plan.first_question + columns, np.full(len(columns), -1.0)
+        times, skipped = self._complex.cut(first + columns, ids, never, self._limit())
+        left = columns[len(skipped) :]
+        self.state = replace(
+            state,
+            outputs=state.outputs.interpolated(times, self.plan.reach),
+            cuts=replace(state.cuts, columns=left) if len(left) else None,
+            step=state.step + (not len(left)),
+        )
+
+    def _leaf(self) -> Leaf:
+        plan, c, state = self.plan, self._complex, self.state
+        d, m, q = plan.d, len(state.outputs.size), len(state.shifts)
         rows = c.rows[: c.n_vertices]
-        self.state = state
         return Leaf(
             complex=c,
             state=state,
@@ -222,8 +249,8 @@ class Walk:
             home=rows[:, d],
             outputs=rows[:, d + 2 : d + 2 + m],
             questions=rows[:, d + 2 + m : d + 2 + m + q],
-            shifts=shifts,
-            pieces=pieces,
+            shifts=state.shifts,
+            pieces=pieces_by_home(c, plan, rows[:, -1] if q else cells_by_lowest(c, plan)),
         )
 
     def _inside(self, part: Part, row: np.ndarray, bound: float, plane: int) -> Part:
@@ -243,11 +270,32 @@ class Walk:
 
     def _bisect_if_large(self) -> None:
         c = self._complex
-        growth = self.growth[self.state.step] if self.state.cuts is None else 1.0
-        while c.n_vertices * growth > self.cap:
+        cuts, growth = self.state.cuts, self.growth[self.state.step :].prod()
+        if cuts is not None:
+            growth /= self.growth[self.state.step] ** (1.0 - cuts.left)
+        elif growth == 1.0:  # nothing is left to cut
+            return
+        while c.n_vertices * (growth if c.n_vertices > self._cap() / 3 else 1.0) > self._cap():
             halves = bisect(c, self.plan, self.state)
             if halves is None:
                 return
             self.stack.append(halves[0])
             self.state = halves[1]
             self.boxes = part_box(self.plan, self.state, c.rows[: c.n_vertices])  # only now: see leaves()
+
+    def _cap(self) -> float:
+        """Vertices a part may have. Rows are held about thrice: in two buffers, and in parts put aside."""
+        d, width = self.plan.d, self._complex.rows.shape[1]
+        vertex = 3 * 8 * (width + 2) + 2 * d * (40 + 2 * (d - 1))  # bytes
+        return min(BEST_CAP, SHARE * self.memory * 1e6 / vertex)
+
+    def _limit(self) -> float:
+        """Vertices at which a group of cuts stops; a part that is too large and cannot be bisected must go on."""
+        return max(self._cap(), 1.2 * self._complex.n_vertices)
+
+
+def _expected_growth(plan: Plan) -> np.ndarray:
+    """By how much each step multiplies the vertices if m planes in general position have about m^d, (steps + 1,)."""
+    new = [0 if step.last else len(step.bias) for step in plan.steps] + [len(plan.questions.offsets)]
+    planes = np.cumsum([1, *new])
+    return (planes[1:] / planes[:-1]) ** float(plan.d)
