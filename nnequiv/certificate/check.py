@@ -399,5 +399,6 @@ def check(source, networks=None, arithmetic=Exact, progress=lambda done, total: 
             place = f"claim {k}: "
             proved.append(Claim(entry, found, numbers).check(progress))
     except Exception as error:
-        return Report(False, f"refused: {place}{str(error) or type(error).__name__}")
+        why = " ".join((str(error) or type(error).__name__).split())  # it may quote the file: one line, not too long
+        return Report(False, f"refused: {place}{why[:300]}")
     return Report(True, "proved: " + "; ".join(dict.fromkeys(proved)))

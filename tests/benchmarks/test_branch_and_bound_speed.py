@@ -72,22 +72,22 @@ def test_two_processes(benchmark, workers):
     assert found.upper <= found.lower * (1 + 1.1e-6)
 
 
-#: CPU seconds at which the gap is noted: 10 minutes in all.
-MARKS = (10, 30, 60, 120, 300, 600)
+#: CPU seconds at which the gap is noted, and when to give up.
+MARKS, LIMIT = (10, 30, 60, 120, 180, 240, 300), 600
 
 
 def test_gap_on_prop_8(benchmark):
-    """The hardest box that still closes: how far upper and lower are apart over time (see ``extra_info``)."""
+    """The hardest box that closes: how far upper and lower are apart over time (see ``extra_info``)."""
     networks, box = acas("retrain", 8)
     start, gaps = time.process_time(), {}
 
     def note(lower, upper, **_):
         seconds = time.process_time() - start
         gaps.update({mark: upper - lower for mark in MARKS if mark not in gaps and seconds >= mark})
-        if seconds >= MARKS[-1]:
+        if seconds >= LIMIT:
             raise KeyboardInterrupt
 
     engine, objectives = BranchAndBound(), discrepancy_objectives(5)
     found = benchmark.pedantic(engine.maximise, (networks, box, objectives, 1e-2, Control(progress=note)), rounds=1)
     benchmark.extra_info["gap"] = gaps
-    assert 0.429 <= found.lower <= found.upper
+    assert found.upper - found.lower <= 1e-2

@@ -178,11 +178,13 @@ CHANGES = (
 
 
 def mutated(rng, record: dict):
-    """A changed copy and the name of the change."""
-    change = CHANGES[rng.integers(len(CHANGES))]
-    result = copy.deepcopy(record)
-    change(rng, result)
-    return result, change.__name__
+    """A changed copy and the name of the change; changes that do not apply to a record are not counted."""
+    while True:
+        change = CHANGES[rng.integers(len(CHANGES))]
+        result = copy.deepcopy(record)
+        change(rng, result)
+        if change is nest_deeply or result != record:
+            return result, change.__name__
 
 
 def _network(record) -> nq.Network:

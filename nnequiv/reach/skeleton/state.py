@@ -14,21 +14,15 @@ from nnequiv.reach.skeleton.plan import Plan
 class Cuts:
     """Planes of a step still to cut: their columns among the values; and of all neurons (n,), what ReLU needs.
 
-    ``count``: how many planes the step cuts in all. ``near``: values up to this count as zero when a plane is skipped.
-    ``slack``: ``near`` where that happened, else 0. ``low, high``: least and largest value.
+    ``near``: values up to this count as zero when a plane is skipped. ``slack``: ``near`` where that happened, else 0.
+    ``low, high``: least and largest value.
     """
 
     columns: np.ndarray
-    count: int
     near: np.ndarray
     slack: np.ndarray
     low: np.ndarray
     high: np.ndarray
-
-    @property
-    def left(self) -> float:
-        """The share of the step's planes that is still to cut."""
-        return len(self.columns) / max(1, self.count)
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,6 +60,7 @@ class Walk:
         self.plan, self.memory = plan, memory
         self.stack: list[tuple[State, Part]] = []
         self.growth = _expected_growth(plan)  # by how much each step multiplies the vertices (steps + 1,)
+        self._widest = 0  # numbers in a row, of the widest rows so far
         self._grown: float | None = None  # by how much the step in work did so far; None if the part began within it
         self._complex: Complex | None = None
         self.state: State | None = None  # of the part in work; None between parts
@@ -171,7 +172,7 @@ class Walk:
         shift = self.plan.shift(state.step, values.size)
         neurons, low, high = write_layer(self._complex, self.plan, state, step, shift)
         columns = np.flatnonzero((low[neurons] < 0) & (high[neurons] >= 0))
-        cuts = Cuts(columns, len(columns), NEAR * shift, np.zeros(len(low)), low, high)
+        cuts = Cuts(columns, NEAR * shift, np.zeros(len(low)), low, high)
         self.state = replace(state, neurons=neurons, values=values.shifted(shift).measured(low, high), cuts=cuts)
 
     def _cut(self, step: Step) -> None:
@@ -224,7 +225,7 @@ class Walk:
         rows[:count, -1] = lowest
         c.rows = rows
         none = np.zeros(0)
-        self.state = replace(state, shifts=shifts, cuts=Cuts(np.arange(q), q, none, none, none, none))
+        self.state = replace(state, shifts=shifts, cuts=Cuts(np.arange(q), none, none, none, none))
 
     def _cut_questions(self) -> None:
         state, columns, first = self.state, self.state.cuts.columns, self.plan.d + 2 + len(self.state.outputs.size)
@@ -270,10 +271,8 @@ class Walk:
 
     def _bisect_if_large(self) -> None:
         c = self._complex
-        cuts, growth = self.state.cuts, self.growth[self.state.step :].prod()
-        if cuts is not None:
-            growth /= self.growth[self.state.step] ** (1.0 - cuts.left)
-        elif growth == 1.0:  # nothing is left to cut
+        growth = self.growth[self.state.step + (self.state.cuts is not None) :].prod()
+        if self.state.cuts is None and growth == 1.0:  # nothing is left to cut
             return
         while c.n_vertices * (growth if c.n_vertices > self._cap() / 3 else 1.0) > self._cap():
             halves = bisect(c, self.plan, self.state)
@@ -284,10 +283,12 @@ class Walk:
             self.boxes = part_box(self.plan, self.state, c.rows[: c.n_vertices])  # only now: see leaves()
 
     def _cap(self) -> float:
-        """Vertices a part may have. Rows are held about thrice: in two buffers, and in parts put aside."""
-        d, width = self.plan.d, self._complex.rows.shape[1]
-        vertex = 3 * 8 * (width + 2) + 2 * d * (40 + 2 * (d - 1))  # bytes
-        return min(BEST_CAP, SHARE * self.memory * 1e6 / vertex)
+        """Vertices a part may have: parts put aside leave less for it, but never less than a third."""
+        d, self._widest = self.plan.d, max(self._widest, self._complex.rows.shape[1])
+        vertex = 2 * 8 * (self._widest + 2) + 2 * d * (40 + 2 * (d - 1))  # bytes; rows have two buffers
+        budget = SHARE * self.memory * 1e6
+        free = budget - sum(part.bytes for _, part in self.stack)
+        return min(BEST_CAP, max(free, budget / 3) / vertex)
 
     def _limit(self) -> float:
         """Vertices at which a group of cuts stops; a part that is too large and cannot be bisected must go on."""
