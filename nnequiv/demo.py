@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from nnequiv import plot
+from nnequiv.certificate import check_certificate
 from nnequiv.compression import Compressed, size
 from nnequiv.control import Stopped
 from nnequiv.datasets import Dataset, digits
@@ -36,6 +37,9 @@ from nnequiv.report import control_record, interval, markdown, summary_table, wr
 from nnequiv.sets import Box
 from nnequiv.training import accuracy
 from nnequiv.version import VERSION
+
+#: The certificate of the repair, in the report's folder.
+PROOF = "proof.json.gz"
 
 #: Each stage has its own random stream, so that changing one leaves the others as they were.
 SPLIT, TRAIN, CHOOSE, REPAIR, CONTROL = range(5)
@@ -76,7 +80,7 @@ def run_demo(
     Parameters
     ----------
     folder : str or path
-        Made if it is missing. Gets ``report.md``, ``report.json``, four figures and three networks.
+        Made if it is missing. Gets ``report.md``, ``report.json``, four figures, three networks and the proof.
     compression : {"narrow", "prune", "quantize"}
     target : float
         Repaired means: every output within this of f's, on every input set.
@@ -90,7 +94,7 @@ def run_demo(
     Returns
     -------
     Demo
-        ``proved`` says whether the target was reached, with proof.
+        ``proved`` says whether the target was reached, with a proof that the independent checker accepted.
 
     Raises
     ------
@@ -109,7 +113,7 @@ def run_demo(
     g0, how = compress_to(f, compression, data, recipe.drop)
     images, sets, heldout = _input_sets(f, g0, data, recipe, seed)
     say(f"f: {_name(f)}, right on {_right(f, data)} of test images. g: {how}, {_name(g0)}, {_right(g0, data)}.")
-    out = _repair(f, g0, sets, data, target, recipe, seed, engine, say)
+    out = _checked(_repair(f, g0, sets, data, target, recipe, seed, engine, say), folder, say)
     before = measure(f, g0, sets, heldout, data, engine, known=out.history[0].discrepancies)
     after = measure(f, out.network, sets, heldout, data, engine, known=out.discrepancies)
     controls = {}
@@ -155,6 +159,24 @@ def _repair(f, g0, sets, data, target: float, recipe: Recipe, seed: int, engine,
     out = repair(f, g0, sets, data, target, rng=rng, engine=engine, progress=progress, **schedule)
     if not out.discrepancies:
         raise Stopped(f"repair was stopped before its proof: {out.reason}")
+    return out
+
+
+def _checked(out: Repair, folder: Path, say) -> Repair:
+    """Repair's proof as a certificate in the folder, gone over by the independent checker; proved means accepted."""
+    path = folder / PROOF
+    path.unlink(missing_ok=True)  # of an earlier run
+    if not out.proved:
+        return out
+    try:
+        certificate = out.certificate()
+    except ValueError as error:
+        return replace(out, proved=False, reason=f"no certificate was found: {error}")
+    certificate.save(path)
+    report = check_certificate(certificate)
+    if not report.accepted:
+        return replace(out, proved=False, reason=f"the checker refused the certificate: {report.text}")
+    say(f"The certificate {PROOF} of {len(certificate.record['claims'])} claims is checked in exact arithmetic.")
     return out
 
 

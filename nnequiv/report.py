@@ -102,6 +102,14 @@ def markdown(record: dict, recipe: Recipe) -> str:
     )
 
 
+def _certified(record: dict) -> str:
+    if not record["proved"]:
+        return ""
+    return """
+- **Certificate.** `proof.json.gz` holds the proof for every input set, before and after. The checker, which shares no
+  code with the engines, accepted it in exact arithmetic; `nnequiv check proof.json.gz` does so again."""
+
+
 def _verdict(record: dict) -> str:
     if record["proved"]:
         return (
@@ -143,7 +151,7 @@ def _explanation(record: dict, recipe: Recipe) -> str:
   ({_percent(training["original"])} to {_percent(training["compressed"])}). Test images chose nothing.
 - **Repair.** {recipe.rounds} rounds. Each adds the exact worst point of every set to the training points and takes
   {recipe.round_steps} SGD steps. The target was reached {first}. The round with the least δ was kept, and then
-  proved from scratch with engine {record["engine"]}.
+  proved from scratch with engine {record["engine"]}.{_certified(record)}
 - **Controls.** The same g, in the same {recipe.rounds * recipe.round_steps:,} steps, on other training points.
   *labels*: the training labels, trained as f was. *distillation*: f's outputs on the training images, trained as
   repair does. *random corners*: so too, but half of each batch are random corners of the input sets, where repair

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nnequiv.certificate import Certificate, check_certificate
 from nnequiv.demo import run_demo
 from nnequiv.io.npz import load_npz
 from nnequiv.pipeline import Recipe
@@ -40,6 +41,7 @@ def test_the_record_has_every_field(demo):
         assert 0 <= part["lower"] <= part["upper"] < 100
     assert record["sets"] == 3 and record["target"] == 6.0 and record["seed"] == 3
     assert record["proved"] is True is made.proved and record["seconds"] > 0
+    assert check_certificate(Certificate.load(folder / "proof.json.gz")).accepted
     assert record["size"]["repaired"]["nonzeros"] <= record["size"]["compressed"]["nonzeros"]
     assert 0 <= record["agreement"]["after"] <= 1
     assert len(record["history"]) == 3
@@ -49,7 +51,7 @@ def test_networks_figures_and_report_are_there(demo):
     folder, made, lines = demo
     names = {path.name for path in folder.iterdir()}
     pictures = {"comparison.png", "discrepancy.png", "witness.png", "history.png"}
-    assert names == {"report.md", "report.json", "original.npz", "compressed.npz", "repaired.npz"} | pictures
+    assert names == {"report.md", "report.json", "original.npz", "compressed.npz", "repaired.npz", "proof.json.gz"} | pictures
     repaired = load_npz(folder / "repaired.npz")
     for a, b in zip(repaired.layers, made.out.network.layers, strict=True):
         np.testing.assert_array_equal(a.weight, b.weight)
