@@ -68,10 +68,6 @@ class Certificate:
             raise ValueError(f"{path}: no certificate (its format is not {FORMAT!r})")
         return cls(record)
 
-    def check(self, networks: dict[str, Network] | None = None, fast: bool = False, progress=None) -> Report:
-        """Check it; see :func:`check_certificate`."""
-        return check_certificate(self, networks, fast=fast, progress=progress)
-
 
 @dataclass(frozen=True, eq=False)
 class Statement:
