@@ -16,7 +16,7 @@ from nnequiv.sets import Box
 #: Signs are read after shifting a neuron's bias up by one to two times this, relative to the sum of its terms: values
 #: that only rounding keeps from zero get equal signs. Part of the drift, hence of ``upper``. Which of the shifts works
 #: is a matter of luck with near-equal planes; after the first fails the pair check, the next is tried.
-SHIFTS = (2.0**-46, 2.0**-30, 2.0**-50, 2.0**-20)
+SHIFTS = (2.0**-46, 2.0**-40, 2.0**-50, 2.0**-30, 2.0**-20)
 #: Values within this many shifts of zero count as zero when a plane coincides with existing ones.
 NEAR = 4.0
 #: Ids kept for the planes that bisect a part; a part that has used all is not bisected further.

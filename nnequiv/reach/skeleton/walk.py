@@ -31,7 +31,7 @@ WORTH_DIVIDING = 20_000
 #: Vertices beyond which larger parts are no faster.
 BEST_CAP = 240_000
 #: Of the memory budget for parts at their cap; cuts need room on top.
-SHARE = 0.5
+SHARE = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,6 @@ class Walk:
         self.plan, self.memory = plan, memory
         self.stack: list[tuple[State, Part]] = []
         self.growth = _expected_growth(plan)  # by how much each step multiplies the vertices (steps + 1,)
-        self._widest = 0  # numbers in a row, of the widest rows so far
         self._grown: float | None = None  # by how much the step in work did so far; None if the part began within it
         self._complex: Complex | None = None
         self.state: State | None = None  # of the part in work; None between parts
@@ -283,12 +282,10 @@ class Walk:
             self.boxes = part_box(self.plan, self.state, c.rows[: c.n_vertices])  # only now: see leaves()
 
     def _cap(self) -> float:
-        """Vertices a part may have: parts put aside leave less for it, but never less than a third."""
-        d, self._widest = self.plan.d, max(self._widest, self._complex.rows.shape[1])
-        vertex = 2 * 8 * (self._widest + 2) + 2 * d * (40 + 2 * (d - 1))  # bytes; rows have two buffers
-        budget = SHARE * self.memory * 1e6
-        free = budget - sum(part.bytes for _, part in self.stack)
-        return min(BEST_CAP, max(free, budget / 3) / vertex)
+        """Vertices a part may have. Rows are held in two buffers and in parts put aside, of which d = 5 needs more."""
+        d, width = self.plan.d, self._complex.rows.shape[1]
+        vertex = (3 if d <= 4 else 5) * 8 * (width + 2) + 2 * d * (40 + 2 * (d - 1))  # bytes
+        return min(BEST_CAP, SHARE * self.memory * 1e6 / vertex)
 
     def _limit(self) -> float:
         """Vertices at which a group of cuts stops; a part that is too large and cannot be bisected must go on."""
