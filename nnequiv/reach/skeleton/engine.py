@@ -86,7 +86,10 @@ class Skeleton:
         control: Control,
         threshold: float | None = None,
     ) -> Optimum:
-        """The largest objective, over the vertices; guards and several goals subdivide the complex further."""
+        """The largest objective, over the vertices; guards and several goals subdivide the complex further.
+
+        An empty polytope has no vertices: ``upper`` is then −inf, which is proved, and there is no witness.
+        """
         return self._solve(networks, [input_set], objectives, tolerance, control, threshold)[0]
 
     def maximise_each(
