@@ -10,7 +10,7 @@ import numpy as np
 from nnequiv.network import Network
 from nnequiv.reach.engine import InputSet, Optimum, attained, stacked_outputs
 from nnequiv.reach.skeleton.complex import Complex
-from nnequiv.reach.skeleton.plan import Plan
+from nnequiv.reach.skeleton.plan import BISECTIONS, Plan
 from nnequiv.reach.skeleton.walk import Leaf
 from nnequiv.relations import Objective
 from nnequiv.rounding import UNIT, dot_error
@@ -107,7 +107,8 @@ def _tie_slack(leaf: Leaf, plan: Plan, ties: np.ndarray) -> float:
     goal reaches every other in at most two steps.
     """
     rows, offsets = plan.questions.rows[ties], plan.questions.offsets[ties]
-    proved = leaf.state.outputs.affine(rows, offsets).interpolated(len(plan.questions.offsets), plan.reach)
+    nested = len(plan.questions.offsets) + BISECTIONS  # a part may be bisected between the planes of its question
+    proved = leaf.state.outputs.affine(rows, offsets).interpolated(nested, plan.reach)
     return float(2 * (leaf.shifts[ties] + 2 * proved.error + 4 * UNIT * proved.size).max())
 
 

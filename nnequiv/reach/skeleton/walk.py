@@ -31,7 +31,7 @@ WORTH_DIVIDING = 20_000
 #: Vertices beyond which larger parts are no faster.
 BEST_CAP = 240_000
 #: Of the memory budget for parts at their cap; cuts need room on top.
-SHARE = 0.6
+SHARE = 0.54
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,9 +282,9 @@ class Walk:
             self.boxes = part_box(self.plan, self.state, c.rows[: c.n_vertices])  # only now: see leaves()
 
     def _cap(self) -> float:
-        """Vertices a part may have. Rows are held in two buffers and in parts put aside, of which d = 5 needs more."""
+        """Vertices a part may have. Rows are in two buffers and in parts put aside, larger if layers are wide."""
         d, width = self.plan.d, self._complex.rows.shape[1]
-        vertex = (3 if d <= 4 else 5) * 8 * (width + 2) + 2 * d * (40 + 2 * (d - 1))  # bytes
+        vertex = (2 + width / 32) * 8 * (width + 2) + 2 * d * (40 + 2 * (d - 1))  # bytes
         return min(BEST_CAP, SHARE * self.memory * 1e6 / vertex)
 
     def _limit(self) -> float:
