@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnequiv.lp import HighspySolver, LPError
-from nnequiv.reach.branch_and_bound.bounds import RowForms
+from nnequiv.reach.branch_and_bound.bounds import RowForms, term_forms
 from nnequiv.reach.branch_and_bound.dual import Rows, dual_upper, input_rows, relu_rows
 from nnequiv.reach.branch_and_bound.newton import multipliers
 from nnequiv.reach.branch_and_bound.question import Question
@@ -89,10 +89,10 @@ class Program:
             names.append(_names("row", np.broadcast_to(np.arange(len(limits)), (len(parts), len(limits)))))
         terms = question.guards[objective]
         if terms.shape[1]:
-            middle, generators, error, real = _forms_of_terms(question, forms, parts, terms)
+            middle, generators, error, real = term_forms(question, forms, parts, terms)
             rows.append(Rows.padded(-generators, middle + error, real))
             names.append(_names("guard", np.broadcast_to(np.arange(terms.shape[1]), terms.shape), real))
-        middle, generators, error, real = _forms_of_terms(question, forms, parts, question.goals[objective])
+        middle, generators, error, real = term_forms(question, forms, parts, question.goals[objective])
         if real.shape[1] == 1:
             center, q = middle[:, 0] + error[:, 0], generators[:, 0]
             rows.append(Rows(generators[:, :0], middle[:, :0]))
@@ -135,17 +135,6 @@ def _relu_names(forms: RowForms, parts: np.ndarray) -> list[tuple[np.ndarray, np
             names += [_names(kind, index + neuron, used) for kind in ("zero", "line")]
         neuron += layer.lower.shape[1]
     return names
-
-
-def _forms_of_terms(question: Question, forms: RowForms, parts: np.ndarray, terms: np.ndarray):
-    """Centres ``(P, Q)``, generators ``(P, Q, K)``, errors ``(P, Q)`` of terms ``(P, Q)``; and which are no padding."""
-    real = terms < len(question.row)
-    index = np.where(real, terms, 0)
-    row, sign, offset = question.row[index], question.sign[index], question.offset[index]
-    generators = np.swapaxes(np.take_along_axis(forms.generators[parts], row[:, None, :], axis=2), 1, 2)
-    middle = sign * np.take_along_axis(forms.center[parts], row, axis=1)
-    error = np.take_along_axis(forms.error[parts], row, axis=1)
-    return middle + offset, generators * sign[:, :, None], error + gamma(4) * (np.abs(middle) + np.abs(offset)), real
 
 
 def _add_level(rows: list[Rows], middle, generators, error, real, bound: float):

@@ -95,6 +95,18 @@ def row_forms(question: Question, center: np.ndarray, radius: np.ndarray, signs:
     return RowForms(free, middle, generators, error, traces, low, high)
 
 
+def term_forms(question: Question, forms: RowForms, parts: np.ndarray, terms: np.ndarray):
+    """Centres ``(P, Q)``, generators ``(P, Q, K)`` and errors ``(P, Q)`` of terms ``(P, Q)``; padding is masked."""
+    real = terms < len(question.row)
+    index = np.where(real, terms, 0)
+    row, sign, offset = question.row[index], question.sign[index], question.offset[index]
+    generators = np.swapaxes(np.take_along_axis(forms.generators[parts], row[:, None, :], axis=2), 1, 2)
+    middle = sign * np.take_along_axis(forms.center[parts], row, axis=1)
+    error = np.take_along_axis(forms.error[parts], row, axis=1)
+    error = error + gamma(4) * (np.abs(middle) + np.abs(offset) + error)
+    return middle + offset, generators * sign[:, :, None], error, real
+
+
 def interval_rows(question: Question, lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The plain twin of :func:`row_forms`: bounds on all rows by interval arithmetic, no cancellation at all."""
     low = high = 0.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnequiv.lp import HighspySolver, LPError
-from nnequiv.reach.branch_and_bound.bounds import RowForms, row_forms
+from nnequiv.reach.branch_and_bound.bounds import RowForms, row_forms, term_forms
 from nnequiv.reach.branch_and_bound.differential import Pair
 from nnequiv.reach.branch_and_bound.dual import Rows, dual_upper, input_rows, relu_rows
 from nnequiv.reach.branch_and_bound.newton import multipliers
@@ -57,18 +57,6 @@ def _inputs(forms: RowForms, center: np.ndarray, radius: np.ndarray, e: np.ndarr
     return points
 
 
-def _term_forms(question: Question, forms: RowForms, parts: np.ndarray, terms: np.ndarray):
-    """Centres ``(P, Q)``, generators ``(P, Q, K)`` and errors ``(P, Q)`` of terms ``(P, Q)``; padding is masked."""
-    real = terms < len(question.row)
-    index = np.where(real, terms, 0)
-    row, sign, offset = question.row[index], question.sign[index], question.offset[index]
-    generators = np.swapaxes(np.take_along_axis(forms.generators[parts], row[:, None, :], axis=2), 1, 2)
-    middle = sign * np.take_along_axis(forms.center[parts], row, axis=1)
-    error = np.take_along_axis(forms.error[parts], row, axis=1)
-    error = error + gamma(4) * (np.abs(middle) + np.abs(offset) + error)
-    return middle + offset, generators * sign[:, :, None], error, real
-
-
 def _program(question: Question, pair: Pair | None, forms: RowForms, parts, fields, center, radius, upper) -> _Program:
     """The linear program of chosen parts, in the zonotope's variables.
 
@@ -83,9 +71,9 @@ def _program(question: Question, pair: Pair | None, forms: RowForms, parts, fiel
     if len(bound):
         rows.append(input_rows(matrix, bound, center[parts], radius[parts], forms))
     if guards.shape[1]:
-        middle, generators, error, real = _term_forms(question, forms, parts, guards)
+        middle, generators, error, real = term_forms(question, forms, parts, guards)
         rows.append(Rows.padded(-generators, middle + error, real))
-    middle, generators, error, real = _term_forms(question, forms, parts, goals)
+    middle, generators, error, real = term_forms(question, forms, parts, goals)
     reach = (np.abs(generators).sum(axis=2) + error) * (1 + gamma(generators.shape[2] + 4))
     least = np.where(real, middle - reach - gamma(4) * np.abs(middle), np.inf).min(axis=1)
     if goals.shape[1] == 1:
