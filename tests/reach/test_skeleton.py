@@ -14,6 +14,7 @@ from nnequiv.reach.skeleton.cells import cells
 from nnequiv.reach.skeleton.complex import Degenerate
 from nnequiv.reach.skeleton.engine import Skeleton, _jobs
 from nnequiv.reach.skeleton.exploration import Exploration
+from nnequiv.reach.skeleton.faces import Faces
 from nnequiv.reach.skeleton.plan import SHIFTS
 from nnequiv.reach.star import Star
 from nnequiv.reach.vertices import Vertices
@@ -116,6 +117,55 @@ def test_half_precision_copy_of_an_acas_network(prop, pieces, value):
     found = discrepancy((f, half), box)
     assert abs(found.pieces - pieces) <= 5
     assert found.lower == pytest.approx(value, abs=1e-9) and found.upper == pytest.approx(value, abs=1e-7)
+
+
+# -- the pair check ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_pairs_of_equal_names(seed):
+    """Against a dictionary; many names differ only in bits that the fast sort does not look at."""
+    rng = np.random.default_rng(seed)
+    d, cut = int(rng.integers(2, 6)), int(rng.integers(1, 40))
+    faces = Faces(d, cut)
+    faces.names[:] = rng.integers(0, 2**64, size=faces.names.shape, dtype=np.uint64)  # padding holds anything
+    slots = rng.permutation(np.arange(faces.names.size).reshape(faces.names.shape)[:, :, :cut].ravel())
+    slots = slots[: 2 * int(rng.integers(1, len(slots) // 2 + 1))]
+    names = rng.integers(0, 2**64, size=len(slots) // 2, dtype=np.uint64)
+    if seed % 2:
+        names = names[0] ^ np.arange(len(names), dtype=np.uint64)  # equal leading bits
+    faces.names.reshape(-1)[slots], faces.exists.reshape(-1)[slots] = np.tile(names, 2), True
+    first, second = faces.pairs()
+    expected = {frozenset(pair) for pair in slots.reshape(2, -1).T.tolist()}
+    assert {frozenset(pair) for pair in zip(first.tolist(), second.tolist(), strict=True)} == expected
+    planes = [rng.integers(0, 99, size=cut).astype(np.int16) for _ in range(d - 1)]
+    left_out, _, edge = np.unravel_index(first, faces.names.shape)
+    assert (faces.edge(first) == edge).all()
+    rest = np.array(list(faces.without_one(planes, first))).reshape(d - 2, len(first)).T
+    assert rest.tolist() == [np.delete(np.array(planes)[:, e], j).tolist() for j, e in zip(left_out, edge, strict=True)]
+
+
+@pytest.mark.parametrize("spoil", ["one edge", "three edges", "four edges", "last bit"])
+@pytest.mark.parametrize("close", [False, True])
+def test_names_that_do_not_come_in_pairs_are_refused(spoil, close):
+    for seed in range(20):
+        rng, faces = np.random.default_rng(seed), Faces(4, 10)
+        names = (
+            rng.integers(0, 2**64, size=30, dtype=np.uint64) if not close else np.arange(2, 32, dtype=np.uint64) << 1
+        )
+        slots = np.arange(faces.names.size).reshape(faces.names.shape)[:, :, :10].ravel()
+        faces.names.reshape(-1)[slots], faces.exists.reshape(-1)[slots] = rng.permutation(np.tile(names, 2)), True
+        flat = faces.names.reshape(-1)
+        twins = slots[flat[slots] == names[0]]
+        if spoil == "one edge":
+            faces.exists.reshape(-1)[twins[0]] = False
+        elif spoil == "three edges":
+            flat[twins[0]] = names[1]
+        elif spoil == "four edges":
+            flat[twins] = names[1]
+        else:
+            flat[twins[0]] ^= np.uint64(1)
+        assert faces.pairs() is None, f"seed {seed}"
 
 
 # -- small pairs, most of them degenerate ---------------------------------------------------------------------------

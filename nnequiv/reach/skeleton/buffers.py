@@ -6,9 +6,12 @@ spare, and ``n_vertices`` and ``n_edges`` say how much of it counts.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
+BLOCK = 16_384  # entries of an array for one pass over it
 
 
 @dataclass(eq=False)
@@ -34,10 +37,10 @@ class Part:
     edge_planes: list[np.ndarray]
     inside: np.ndarray
 
-    @property
-    def bytes(self) -> int:
-        arrays = [self.rows, *self.vertex_planes, self.start, self.end, self.hash, *self.edge_planes]
-        return sum(array.nbytes for array in arrays)
+
+def blocks(count: int, size: int = BLOCK) -> Iterator[slice]:
+    """Slices that cover ``count`` entries: whoever goes through them block by block stays in the cache."""
+    return (slice(first, min(first + size, count)) for first in range(0, count, size))
 
 
 def _roomy(array: np.ndarray, needed: int, used: int) -> np.ndarray:
@@ -68,6 +71,7 @@ class Buffers:
         self.hash, self.edge_word, self.vertex_word = empty[1], empty[1], empty[1]
         self.vertex_planes = [np.empty(0, dtype=kind)] * self.d
         self.edge_planes = [np.empty(0, dtype=kind)] * (self.d - 1)
+        self.room = 0  # vertices to expect; only saves copies
         self._flat = [np.empty(0), np.empty(0)]  # two row buffers: a layer reads one and writes the other
         self.load(part)
 
@@ -88,10 +92,14 @@ class Buffers:
     def other_rows(self, vertices: int, width: int) -> np.ndarray:
         """The row buffer not in use, as rows of this width; it becomes the one in use. Contents are arbitrary."""
         if self._flat[1].size < vertices * width:
-            self._flat[1] = np.empty(int(vertices * width * 1.1) + 256)
+            self._flat[1] = self._empty(int(vertices * 1.1), width)
         self._flat.reverse()
         flat = self._flat[0]
         return flat[: flat.size // width * width].reshape(-1, width)
+
+    def _empty(self, vertices: int, width: int) -> np.ndarray:
+        """Room for at least ``room`` vertices: memory that is never touched is free, growing is not."""
+        return np.empty(max(vertices, self.room) * width + 256)
 
     def undo_rows(self) -> None:
         """Make the last call of :meth:`other_rows` not have happened; the caller still holds the older rows."""
@@ -101,7 +109,7 @@ class Buffers:
         used = self.n_vertices
         if needed > len(self.rows):
             width, old = self.rows.shape[1], self.rows
-            self._flat[0] = np.empty(int(needed * width * 1.25) + 256)
+            self._flat[0] = self._empty(int(needed * 1.25), width)
             self.rows = self._flat[0][: self._flat[0].size // width * width].reshape(-1, width)
             self.rows[:used] = old[:used]
         if needed > len(self.vertex_word):
@@ -120,11 +128,11 @@ class Buffers:
         kept, vertices, new = self._selection(edges)
         return Part(
             rows=self.rows.take(vertices, axis=0),
-            vertex_planes=[ids[vertices] for ids in self.vertex_planes],
-            start=new[self.start[kept]],
-            end=new[self.end[kept]],
-            hash=self.hash[kept],
-            edge_planes=[ids[kept] for ids in self.edge_planes],
+            vertex_planes=[ids.take(vertices) for ids in self.vertex_planes],
+            start=new.take(self.start.take(kept)),
+            end=new.take(self.end.take(kept)),
+            hash=self.hash.take(kept),
+            edge_planes=[ids.take(kept) for ids in self.edge_planes],
             inside=inside,
         )
 
@@ -135,18 +143,18 @@ class Buffers:
         self.rows.take(vertices, axis=0, out=rows[: len(vertices)], mode="clip")
         self.rows = rows
         for ids in self.vertex_planes:
-            ids[: len(vertices)] = ids[vertices]
+            ids[: len(vertices)] = ids.take(vertices)
         for values in (self.hash, *self.edge_planes):
-            values[: len(kept)] = values[kept]
+            values[: len(kept)] = values.take(kept)
         for ends in (self.start, self.end):
-            ends[: len(kept)] = new[ends[kept]]
+            ends[: len(kept)] = new.take(ends.take(kept))
         self.n_vertices, self.n_edges, self.inside = len(vertices), len(kept), inside
 
     def _selection(self, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Indices of kept edges, of kept vertices, and the new index of every vertex."""
         kept = np.flatnonzero(edges)
         used = np.zeros(self.n_vertices, dtype=bool)
-        used[self.start[kept]] = True
-        used[self.end[kept]] = True
+        used[self.start.take(kept)] = True
+        used[self.end.take(kept)] = True
         new = np.cumsum(used, dtype=np.int32) - np.int32(1)
         return kept, np.flatnonzero(used), new

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nnequiv.reach.skeleton.buffers import blocks
 from nnequiv.reach.skeleton.complex import Complex
 from nnequiv.reach.skeleton.plan import Plan
 from nnequiv.tolerances import INTERIOR_TOL
@@ -18,11 +19,15 @@ def pieces_by_home(complex_: Complex, plan: Plan, lowest: np.ndarray) -> np.ndar
     A cell that a bisection cuts is counted once: a vertex on a plane that only cuts the work in parts is no vertex of
     a true cell, and a true cell's lowest vertex is on no such plane. Nor is it on a plane of the question.
     """
-    lowest, artificial = lowest.copy(), plan.artificial
+    count, boxes = len(lowest), len(plan.job.homes)
+    artificial = np.zeros(count, dtype=bool)
     for ids in complex_.vertex_planes:
-        lowest[artificial[ids[: len(lowest)]]] = 0
-    home = complex_.rows[: len(lowest), plan.d].astype(int)
-    return np.bincount(home, weights=lowest, minlength=len(plan.job.homes)).astype(int)
+        artificial |= plan.artificial.take(ids[:count], mode="clip")
+    lowest = np.where(artificial, 0, lowest)
+    if boxes == 1:
+        return lowest.sum(keepdims=True).astype(int)
+    home = complex_.rows[:count, plan.d].astype(int)
+    return np.bincount(home, weights=lowest, minlength=boxes).astype(int)
 
 
 def cells_by_lowest(complex_: Complex, plan: Plan) -> np.ndarray:
@@ -50,13 +55,18 @@ def _cells_above(complex_: Complex, heights: np.ndarray) -> np.ndarray:
     The cells that have a vertex as lowest are those spanned by upward edges: one edge leaving each of its d planes.
     So the number is the product over its planes of the number of upward edges leaving that plane.
     """
-    edges, d = complex_.n_edges, complex_.d
-    a, b = complex_.start[:edges], complex_.end[:edges]
-    low = np.where(heights[a] < heights[b], a, b)
-    slot = low * np.int64(d)  # plus which of the vertex's planes the edge leaves
-    for j in range(d - 1):
-        slot += complex_.edge_planes[j][:edges] == complex_.vertex_planes[j][low]
-    return np.bincount(slot, minlength=complex_.n_vertices * d).reshape(-1, d).prod(axis=1)
+    count, edges, d = complex_.n_vertices, complex_.n_edges, complex_.d
+    slot = np.empty(edges, dtype=np.intp)  # the lower end of each edge, and which of its planes the edge leaves
+    for block in blocks(edges):
+        a, b = complex_.start[block].astype(np.intp), complex_.end[block].astype(np.intp)
+        low = np.where(heights.take(a, mode="clip") < heights.take(b, mode="clip"), a, b)
+        leaves = np.zeros(len(low), dtype=np.int8)
+        for of_edge, of_vertex in zip(complex_.edge_planes, complex_.vertex_planes, strict=False):
+            leaves += of_edge[block] == of_vertex.take(low, mode="clip")
+        np.multiply(leaves, count, out=slot[block], dtype=np.intp)
+        slot[block] += low
+    upward = np.bincount(slot, minlength=count * d).reshape(d, count)
+    return upward.prod(axis=0)
 
 
 def cells(complex_: Complex) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

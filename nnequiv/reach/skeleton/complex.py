@@ -29,8 +29,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnequiv.reach.skeleton.buffers import Buffers, Part
+from nnequiv.reach.skeleton.buffers import Buffers, Part, blocks
+from nnequiv.reach.skeleton.faces import Faces
 from nnequiv.reach.skeleton.sign_words import WORD, Group, sum_of_bits
+
+ROWS = 2048  # vertices interpolated in one go: their rows stay in the cache
 
 
 class Degenerate(Exception):
@@ -127,8 +130,8 @@ class Complex(Buffers):
                 outcomes.append(self._cut_one(group, k, near[first + k]))
                 if self.n_vertices > limit:
                     break
-            words = self.edge_word[: self.n_edges] & np.uint64(group.used)
-            self.hash[: self.n_edges] += sum_of_bits(group.tables, words)
+            for block in blocks(self.n_edges):
+                self.hash[block] += sum_of_bits(group.tables, self.edge_word[block] & np.uint64(group.used))
         return outcomes.count(True), np.array([outcome is False for outcome in outcomes], dtype=bool)
 
     def cut_in_two(self, column: int, plane: int) -> tuple[np.ndarray, np.ndarray]:
@@ -147,98 +150,99 @@ class Complex(Buffers):
         where = np.flatnonzero(group.differ[: group.count] & bit)
         if not len(where):
             return None
-        edges, column = group.edges[where], group.columns[k]
-        a, b = self.start[edges], self.end[edges]
-        value_a, value_b = self.rows[a, column], self.rows[b, column]
+        edges, column = group.edges.take(where).astype(np.intp), group.columns[k]
+        a, b = self.start.take(edges).astype(np.intp), self.end.take(edges).astype(np.intp)
+        value_a, value_b = self._interpolate(a, b, column)
         close = np.minimum(np.abs(value_a), np.abs(value_b)) <= near
         if close.any():
             self.near_misses = True
             if close.all() and self._one_sign_a_cell(group, column, near):
                 return False
-        processed = np.uint64((1 << k) - 1 & group.used)
-        later = np.uint64(~((2 << k) - 1) & (2**WORD - 1))
+        processed, later = np.uint64((1 << k) - 1 & group.used), np.uint64(~((2 << k) - 1) & (2**WORD - 1))
         first_new, first_edge = self.n_vertices, self.n_edges
-        new_word = self._new_vertices(group, k, edges, a, b, value_a / (value_a - value_b))
-        word, hash_, planes = self.edge_word[edges] & processed, self.hash[edges], [p[edges] for p in self.edge_planes]
-        pairs = self._new_edges(group, k, word, hash_, planes, new_word & later) if self.d > 1 else 0
+        planes = [ids.take(edges, mode="clip") for ids in self.edge_planes]
+        new_word = self._new_vertices(group, k, planes, len(edges))
+        later_word = new_word & later
+        hash_ = self.hash.take(edges)
+        hash_ += sum_of_bits(group.tables[: (k >> 3) + 1], self.edge_word.take(edges) & processed)
+        differ = self._new_edges(group.ids[k], hash_, planes, later_word) if self.d > 1 else later_word[:0]
 
-        # Each cut edge becomes its first half; its second half and the new edges are appended.
+        # Each cut edge becomes its first half; its second half is appended, like the new edges.
         new = np.arange(first_new, self.n_vertices, dtype=np.int32)
-        halves = slice(first_edge + pairs, self.n_edges + len(edges))
+        halves = slice(self.n_edges, self.n_edges + len(edges))
         self.grow_edges(halves.stop)
         start_bit = (value_a >= 0).astype(np.uint64) << np.uint64(k)
-        self.end[edges], self.edge_word[edges] = new, word | start_bit | new_word & later
+        start_bit |= later_word
+        self.end[edges], self.hash[edges], self.edge_word[edges] = new, hash_, start_bit
         self.start[halves], self.end[halves], self.hash[halves] = new, b, hash_
-        self.edge_word[halves] = word | start_bit ^ bit | new_word & later
+        np.bitwise_xor(start_bit, bit, out=self.edge_word[halves])
         for column_of_planes, ids in zip(self.edge_planes, planes, strict=True):
             column_of_planes[halves] = ids
         self.n_edges = halves.stop
 
-        group.differ[where] = (self.vertex_word[a] ^ new_word) & later
-        appended = np.arange(first_edge, self.n_edges)
-        ends = self.vertex_word[self.start[appended]] ^ self.vertex_word[self.end[appended]]
-        group.add(appended, ends & later)
+        group.differ[where] = (self.vertex_word.take(a) ^ new_word) & later
+        group.add(first_edge, differ)
+        group.add(halves.start, (self.vertex_word.take(b) ^ new_word) & later)
         group.used |= 1 << k
         return True
 
-    def _new_vertices(self, group: Group, k: int, edges, a, b, share) -> np.ndarray:
-        """Append ``row_a + share · (row_b − row_a)`` for every cut edge; their sign words."""
-        first, total = self.n_vertices, self.n_vertices + len(edges)
-        self.grow_vertices(total)
-        row_a, new = self.rows.take(a, axis=0), self.rows[first:total]
-        self.rows.take(b, axis=0, out=new, mode="clip")  # "clip": the default mode would copy once more
-        new -= row_a
-        new *= share[:, None]
-        new += row_a
-        new[:, group.columns[k]] = 0.0
-        words = group.words(new)
+    def _interpolate(self, a: np.ndarray, b: np.ndarray, column: int) -> tuple[np.ndarray, np.ndarray]:
+        """Write the row where each edge crosses the plane behind the last vertex; the column's values at the ends."""
+        self.grow_vertices(self.n_vertices + len(a))
+        value_a, value_b = np.empty(len(a)), np.empty(len(a))
+        for block in blocks(len(a), ROWS):
+            row_a, new = self.rows.take(a[block], axis=0), self.rows[self.n_vertices :][block]
+            self.rows.take(b[block], axis=0, out=new, mode="clip")  # "clip": the default mode would copy once more
+            value_a[block], value_b[block] = row_a[:, column], new[:, column]
+            share = value_a[block] / (value_a[block] - value_b[block])
+            new -= row_a
+            new *= share[:, None]
+            new += row_a
+            new[:, column] = 0.0
+        return value_a, value_b
+
+    def _new_vertices(self, group: Group, k: int, planes: list[np.ndarray], count: int) -> np.ndarray:
+        """Count the rows just written as vertices, with their planes; their sign words."""
+        first, total = self.n_vertices, self.n_vertices + count
+        words = group.words(self.rows[first:total])
         self.vertex_word[first:total] = words
-        for on, of_edge in zip(self.vertex_planes, self.edge_planes, strict=False):
-            on[first:total] = of_edge[edges]
+        for on, ids in zip(self.vertex_planes, planes, strict=False):
+            on[first:total] = ids
         self.vertex_planes[-1][first:total] = group.ids[k]
         self.n_vertices = total
         return words
 
-    def _new_edges(self, group: Group, k: int, word, hash_, planes, later_word) -> int:
-        """Find the crossed 2-faces and append the edge that crosses each; how many.
+    def _new_edges(self, plane: int, full, planes, later_word) -> np.ndarray:
+        """Find the crossed 2-faces and append the edge that crosses each; in which later planes its ends differ.
 
-        ``word, hash_, planes, later_word``: of the cut edges, (cut,) each, planes a list of d − 1. New vertex i is
-        the one on cut edge i.
+        ``full, planes, later_word``: of the cut edges, (cut,) each, planes a list of d − 1; ``full`` is the hash with
+        the signs of this group so far. New vertex i is the one on cut edge i.
         """
-        on, above, cut, d = self.planes.on, self.planes.above, len(word), self.d
-        full = hash_ + sum_of_bits(group.tables[: (k >> 3) + 1], word)
-        names = np.empty((d - 1, 2, cut), dtype=np.uint64)  # (plane left out, side, cut edge)
-        exists = np.empty((d - 1, 2, cut), dtype=bool)
+        cut, faces = len(full), Faces(self.d, len(full))
         for j, ids in enumerate(planes):
-            np.subtract(full, on[ids], out=names[j, 0])
-            np.add(names[j, 0], above[ids], out=names[j, 1])
-            exists[j] = self.inside[ids].T
-        slots = np.flatnonzero(exists.ravel())
-        names = names.ravel()[slots]
-        order = np.argsort(names)
-        names = names[order]
-        if len(names) % 2 or (names[0::2] != names[1::2]).any() or (names[1:-1:2] == names[2::2]).any():
-            raise Degenerate(f"plane {group.ids[k]} crosses a 2-face in a number of edges other than 2")
-        slots = slots[order]
-        first, second = slots[0::2], slots[1::2] % cut
-        left_out, first = np.divmod(first, cut)
-        left_out, side = left_out >> 1, (left_out & 1).astype(np.uint64)
-        gone = np.choose(left_out, [ids[first] for ids in planes])  # the plane the 2-face does not lie on
-        bit = group.bit_of[gone]
-        now = bit >= 0  # its side is a bit of this group, else part of the hash
-
+            names = faces.names[j, :, :cut]
+            np.subtract(full, self.planes.on.take(ids, mode="clip"), out=names[0])
+            np.add(names[0], self.planes.above.take(ids, mode="clip"), out=names[1])
+            for side in (0, 1):
+                faces.exists[j, side, :cut] = self.inside[:, side].take(ids, mode="clip")
+        found = faces.pairs()
+        if found is None:
+            raise Degenerate(f"plane {plane} crosses a 2-face in a number of edges other than 2")
+        first, second = found
         new = slice(self.n_edges, self.n_edges + len(first))
         self.grow_edges(new.stop)
+        np.add(faces.names.reshape(-1).take(first), self.planes.on[plane], out=self.hash[new])
+        for column, ids in zip(self.edge_planes, faces.without_one(planes, first), strict=False):
+            column[new] = ids
+        self.edge_planes[-1][new] = plane
+        first, second = faces.edge(first), faces.edge(second)
         base = self.n_vertices - cut
         self.start[new], self.end[new] = first + base, second + base
-        self.hash[new] = hash_[first] - on[gone] + on[group.ids[k]] + np.where(now, np.uint64(0), side * above[gone])
-        side_bit = np.where(now, side << (bit & (WORD - 1)).astype(np.uint64), np.uint64(0))
-        self.edge_word[new] = word[first] | side_bit | later_word[first]
-        for i in range(d - 2):
-            self.edge_planes[i][new] = np.where(i < left_out, planes[i][first], planes[i + 1][first])
-        self.edge_planes[-1][new] = group.ids[k]
+        word = later_word.take(first)
+        self.edge_word[new] = word
         self.n_edges = new.stop
-        return len(first)
+        word ^= later_word.take(second)
+        return word
 
     def _one_sign_a_cell(self, group: Group, column: int, near: float) -> bool:
         """Whether no cell has values above ``near`` on both sides of zero, given that every cut edge has a near end.

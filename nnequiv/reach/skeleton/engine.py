@@ -151,6 +151,18 @@ class Skeleton:
             for box in job.boxes:
                 yield from Star(lp="highspy").pieces(networks, Polytope(*job.cuts, box), control)
 
+    def vertices(
+        self, networks: Sequence[Network], input_sets: Sequence[InputSet], control: Control
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Vertices of all pieces, part by part: the input set of each ``(k,)``, its free inputs ``(k, d)`` and the
+        stacked outputs ``(k, m)``.
+
+        Evidence, not a proof: up to drift; nothing of parts that no shift could enumerate, nor of single points.
+        """
+        search = self._exploration(networks, _jobs(input_sets), ())
+        for leaf, plan in search.leaves(control):
+            yield plan.job.homes[leaf.home.astype(int)], leaf.positions.copy(), leaf.outputs.copy()
+
     # ---------------------------------------------------------------------------------------------------------------
 
     def _search(self, networks, input_set: InputSet, objectives: Sequence[Objective] = ()) -> Exploration:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from nnequiv.reach.skeleton.buffers import blocks
 from nnequiv.reach.skeleton.complex import Complex
 from nnequiv.reach.skeleton.plan import Plan, Step
 from nnequiv.reach.skeleton.state import State
@@ -38,13 +39,13 @@ def write_layer(c: Complex, plan: Plan, state: State, step: Step, shift: np.ndar
             order, kept = np.argsort(rank, kind="stable"), int((rank < 2).sum())
         source = _source(old, plan, state, step, shift, order)
         rows = c.other_rows(int(count * (1 if step.last else 1.2)) + 256, base + kept)
-        for first in range(0, count, BLOCK):
-            block = slice(first, min(first + BLOCK, count))
+        extremes = _Extremes(len(order))
+        for block in blocks(count, BLOCK):
             product = source(block)
             rows[block, :base] = old[block, :base]
             rows[block, base:] = product[:, :kept]
-            least, most = _extremes(product)
-            low[order], high[order] = np.minimum(low[order], least), np.maximum(high[order], most)
+            extremes.include(product)
+        low[order], high[order] = extremes.low.min(axis=0), extremes.high.max(axis=0)
         if (high[order[kept:]] < 0).all():
             c.rows = rows
             return order[:kept], low, high
@@ -65,24 +66,39 @@ def _source(rows, plan: Plan, state: State, step: Step, shift: np.ndarray, order
 
         return by_home
     base = d + 2 + len(state.outputs.size)
-    end, matrix = base + len(state.neurons), np.vstack([step.weight[order][:, state.neurons].T, bias])
-    ends, product = np.ones((BLOCK, len(matrix))), np.empty((BLOCK, len(bias)))  # the column of ones takes the bias
+    weight = step.weight[order][:, state.neurons].T
+    end, matrix = base + len(state.neurons), np.vstack([bias, weight])
+    ends, product = np.empty((BLOCK, end)), np.empty((BLOCK, len(bias)))
 
     def layer(which):
-        values = rows[which, base:end]
-        k = len(values)
+        block = rows[which, :end]
+        k = len(block)
         if k > BLOCK:
-            return np.maximum(values, 0.0) @ matrix[:-1] + bias
-        np.maximum(values, 0.0, out=ends[:k, :-1])
-        return np.matmul(ends[:k], matrix, out=product[:k])
+            return np.maximum(block[:, base:], 0.0) @ weight + bias
+        np.maximum(block, 0.0, out=ends[:k])  # all columns: one long loop
+        ends[:k, base - 1] = 1.0  # takes the bias
+        return np.matmul(ends[:k, base - 1 :], matrix, out=product[:k])
 
     return layer
 
 
-def _extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least and largest of each column of ``(k, n)``. Long inner loops: 16 rows at a time, side by side."""
-    k, n = values.shape
-    if k % 16 == 0:
-        wide = values.reshape(-1, 16 * n)
-        return wide.min(axis=0).reshape(16, n).min(axis=0), wide.max(axis=0).reshape(16, n).max(axis=0)
-    return values.min(axis=0), values.max(axis=0)
+class _Extremes:
+    """Least and largest of each of n columns. Long inner loops: 16 rows at a time, side by side.
+
+    ``low, high``: (16, n), to be reduced once more.
+    """
+
+    def __init__(self, n: int):
+        self.low, self.high = np.full((16, n), np.inf), np.full((16, n), -np.inf)
+
+    def include(self, values: np.ndarray) -> None:
+        """Take in ``(k, n)`` values."""
+        k, n = values.shape
+        whole = k - k % 16
+        if whole:
+            wide = values[:whole].reshape(-1, 16, n)
+            np.minimum(self.low, wide.min(axis=0), out=self.low)
+            np.maximum(self.high, wide.max(axis=0), out=self.high)
+        rest = values[whole:]
+        np.minimum(self.low[: k - whole], rest, out=self.low[: k - whole])
+        np.maximum(self.high[: k - whole], rest, out=self.high[: k - whole])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnequiv.reach.skeleton.buffers import Buffers
+from nnequiv.reach.skeleton.buffers import Buffers, blocks
 
 WORD = 64  # bits, hence cuts in a group
 
@@ -22,18 +22,19 @@ def byte_sums(numbers: np.ndarray) -> list[np.ndarray]:
 
 def sum_of_bits(tables: list[np.ndarray], words: np.ndarray) -> np.ndarray:
     octets = words.view(np.uint8).reshape(-1, 8)  # little-endian words: octet i holds bits 8 i …
-    total = tables[0][octets[:, 0]]
+    total = tables[0].take(octets[:, 0], mode="clip")
     for i in range(1, len(tables)):
-        total += tables[i][octets[:, i]]
+        total += tables[i].take(octets[:, i], mode="clip")
     return total
 
 
-def packed(signs: np.ndarray) -> np.ndarray:
-    """Bools ``(k, ≤ 64)`` as ``(k,)`` words."""
-    octets = np.zeros((len(signs), 8), dtype=np.uint8)
-    packed = np.packbits(signs, axis=1, bitorder="little")
-    octets[:, : packed.shape[1]] = packed
-    return octets.view(np.uint64).ravel()
+def packed(values: np.ndarray) -> np.ndarray:
+    """Which of the values ``(k, ≤ 64)`` are ≥ 0, as ``(k,)`` words."""
+    k, n = values.shape
+    width = 8 if n <= 8 else 16 if n <= 16 else 32 if n <= 32 else 64
+    signs = np.zeros((k, width), dtype=bool)  # rows of whole octets, so that all of it is packed in one go
+    np.greater_equal(values, 0, out=signs[:, :n])
+    return np.packbits(signs.reshape(-1), bitorder="little").view(f"u{width // 8}").astype(np.uint64)
 
 
 class Group:
@@ -43,29 +44,32 @@ class Group:
         self.columns, self.ids, self.size = columns, ids, len(columns)
         self.first, self.last = int(columns.min()), int(columns.max()) + 1
         self.contiguous = self.last - self.first == self.size and bool((np.diff(columns) == 1).all())
-        self.bit_of = np.full(len(above), -1, dtype=np.int8)  # plane id → bit, −1 outside the group
-        self.bit_of[ids] = np.arange(self.size)
         self.tables = byte_sums(above[ids])
         self.used = 0  # bits of the planes that were cut, not skipped
         b = buffers
-        b.vertex_word[: b.n_vertices] = self.words(b.rows[: b.n_vertices])
-        start = b.vertex_word.take(b.start[: b.n_edges])
-        differ = start ^ b.vertex_word.take(b.end[: b.n_edges])
-        b.edge_word[: b.n_edges] = start
-        self.edges = np.flatnonzero(differ).astype(np.int32)  # edges that some plane of the group still cuts …
-        self.differ = differ[self.edges]  # … and the bits of those planes
-        self.count = len(self.edges)
+        for block in blocks(b.n_vertices):
+            b.vertex_word[block] = self.words(b.rows[block])
+        self.count = 0  # edges that some plane of the group still cuts …
+        self.edges = np.empty(b.n_edges // 2 + 256, dtype=np.int32)  # … their numbers …
+        self.differ = np.empty(len(self.edges), dtype=np.uint64)  # … and the bits of those planes
+        for block in blocks(b.n_edges):
+            start = b.vertex_word.take(b.start[block], mode="clip")
+            b.edge_word[block] = start
+            start ^= b.vertex_word.take(b.end[block], mode="clip")
+            self.add(block.start, start)
 
     def words(self, rows: np.ndarray) -> np.ndarray:
-        signs = rows[:, self.first : self.last] >= 0
-        return packed(signs if self.contiguous else signs.take(self.columns - self.first, axis=1))
+        if self.contiguous:
+            return packed(rows[:, self.first : self.last])
+        return packed(rows.take(self.columns, axis=1))
 
-    def add(self, edges: np.ndarray, differ: np.ndarray) -> None:
-        keep = np.flatnonzero(differ)
+    def add(self, first: int, differ: np.ndarray) -> None:
+        """Edges from number ``first`` on, and the bits in which their ends differ."""
+        keep = np.flatnonzero(differ != 0)
         needed = self.count + len(keep)
         if needed > len(self.edges):
             grown = int(needed * 1.5) + 64
             self.edges, self.differ = np.resize(self.edges, grown), np.resize(self.differ, grown)
-        self.edges[self.count : needed] = edges[keep]
+        np.add(keep, first, out=self.edges[self.count : needed], casting="same_kind")
         self.differ[self.count : needed] = differ[keep]
         self.count = needed

@@ -9,6 +9,7 @@ import numpy as np
 
 from nnequiv.network import Network
 from nnequiv.reach.engine import InputSet, Optimum, attained, stacked_outputs
+from nnequiv.reach.skeleton.buffers import blocks
 from nnequiv.reach.skeleton.complex import Complex
 from nnequiv.reach.skeleton.plan import BISECTIONS, Plan
 from nnequiv.reach.skeleton.walk import Leaf
@@ -70,24 +71,29 @@ class Tally:
         )
 
 
-def best_values(leaf: Leaf, plan: Plan, objectives: Sequence[Objective]) -> tuple[np.ndarray, np.ndarray]:
-    """The largest objective at each vertex, errors added, and which one it is: two (vertices,) arrays."""
+def best_values(leaf: Leaf, plan: Plan, objectives: Sequence[Objective]) -> np.ndarray:
+    """The largest objective at each vertex, errors added, (vertices,)."""
     count = len(leaf.outputs)
-    best, which = np.empty(count), np.empty(count, dtype=int)
-    for first in range(0, count, BLOCK):
-        block = slice(first, min(first + BLOCK, count))
-        values = proved_values(leaf, plan, objectives, block)
-        which[block], best[block] = values.argmax(axis=1), values.max(axis=1)
-    return best, which
+    best = np.empty(count)
+    for block in blocks(count, BLOCK):
+        proved_values(leaf, plan, objectives, block).max(axis=1, out=best[block])
+    return best
 
 
-def proved_values(leaf: Leaf, plan: Plan, objectives: Sequence[Objective], block: slice = slice(None)) -> np.ndarray:
+def best_objectives(leaf: Leaf, plan: Plan, objectives: Sequence[Objective], vertices: np.ndarray) -> np.ndarray:
+    """Which objective is the largest at some vertices, (k,)."""
+    return proved_values(leaf, plan, objectives, vertices).argmax(axis=1)
+
+
+def proved_values(
+    leaf: Leaf, plan: Plan, objectives: Sequence[Objective], block: slice | np.ndarray = slice(None)
+) -> np.ndarray:
     """Objectives at some vertices (block, objectives), errors added: over all vertices, their maximum bounds it."""
     goal, offset = np.vstack([o.goal for o in objectives]), np.concatenate([o.goal_offset for o in objectives])
     size = np.abs(goal)
     proved = leaf.state.outputs
     error = 2 * dot_error(goal.shape[1], size @ proved.size + np.abs(offset)) + size @ proved.error * (1 + 1e-9)
-    values = leaf.outputs[block] @ goal.T
+    values = (goal @ leaf.outputs[block].T).T  # vertices side by side in memory: their maximum is taken fast
     values += offset + error
     if all(o.linear for o in objectives):
         return values
@@ -96,7 +102,7 @@ def proved_values(leaf: Leaf, plan: Plan, objectives: Sequence[Objective], block
     for index, (guards, ties) in enumerate(zip(plan.questions.guards, plan.questions.ties, strict=True)):
         if len(ties):
             values[:, index] += _tie_slack(leaf, plan, ties)
-        values[(leaf.questions[block, guards] < 0).any(axis=1), index] = -np.inf
+        values[(leaf.questions[block][:, guards] < 0).any(axis=1), index] = -np.inf
     return values
 
 
@@ -114,7 +120,7 @@ def _tie_slack(leaf: Leaf, plan: Plan, ties: np.ndarray) -> float:
 
 def record(tally: Tally, leaf: Leaf, plan: Plan, objectives: Sequence[Objective], sets: Sequence[InputSet]) -> None:
     """Enter a leaf: bound and witness of each of its boxes. ``sets``: the input sets by the caller's numbers."""
-    (best, which), home = best_values(leaf, plan, objectives), leaf.home.astype(int)
+    best, home = best_values(leaf, plan, objectives), leaf.home.astype(int)
     tally.leaves += 1
     np.add.at(tally.pieces, plan.job.homes, leaf.pieces)
     if len(plan.job.homes) > 1:
@@ -128,19 +134,23 @@ def record(tally: Tally, leaf: Leaf, plan: Plan, objectives: Sequence[Objective]
     found[np.isnan(found)] = np.inf  # the networks overflow: nothing is proved
     np.maximum.at(tally.upper, boxes, found)
     if all(o.linear for o in objectives) and not len(plan.job.cuts[1]):
-        _witnesses_at(tally, leaf, plan, objectives, tops, best[tops], which[tops])
+        _witnesses_at(tally, leaf, plan, objectives, tops, best[tops])
         return
     for k, top in zip(boxes, tops, strict=True):
         mine = np.flatnonzero((home == home[top]) & (best > tally.lower[k]))
-        for vertex in mine[np.argsort(best[mine])[::-1][:TRIES]]:
-            _witness_near(tally, leaf, plan, objectives, sets[k], vertex, int(which[vertex]))
+        mine = mine[np.argsort(best[mine])[::-1][:TRIES]]
+        for vertex, index in zip(mine, best_objectives(leaf, plan, objectives, mine), strict=True):
+            _witness_near(tally, leaf, plan, objectives, sets[k], vertex, int(index))
 
 
-def _witnesses_at(tally: Tally, leaf: Leaf, plan: Plan, objectives, tops, values, indices) -> None:
-    """The best vertices ``tops``, one a box, as witnesses; their values and their objectives, (tops,) each."""
+def _witnesses_at(tally: Tally, leaf: Leaf, plan: Plan, objectives, tops, values) -> None:
+    """The best vertices ``tops``, one a box, as witnesses; ``values`` (tops,)."""
     home = leaf.home[tops].astype(int)
     boxes = plan.job.homes[home]
     promising = values > tally.lower[boxes]
+    if not promising.any():
+        return
+    indices = best_objectives(leaf, plan, objectives, tops)
     points = plan.full_points(leaf.positions[tops], home)
     for index in np.unique(indices[promising]):
         which = np.flatnonzero(promising & (indices == index))

@@ -17,6 +17,7 @@ import numpy as np
 
 from nnequiv.control import Control
 from nnequiv.reach.skeleton.bisection import bisect
+from nnequiv.reach.skeleton.budget import Budget
 from nnequiv.reach.skeleton.buffers import Part
 from nnequiv.reach.skeleton.cells import cells_by_lowest, pieces_by_home
 from nnequiv.reach.skeleton.complex import Complex, cube
@@ -28,10 +29,6 @@ from nnequiv.rounding import UNDERFLOW, dot_error
 
 #: Vertices from which on a walk is worth dividing among processes.
 WORTH_DIVIDING = 20_000
-#: Vertices beyond which larger parts are no faster.
-BEST_CAP = 240_000
-#: Of the memory budget for parts at their cap; cuts need room on top.
-SHARE = 0.54
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +54,8 @@ class Walk:
     """Parts in work and put aside. ``memory``: budget for all arrays in MB."""
 
     def __init__(self, plan: Plan, memory: float):
-        self.plan, self.memory = plan, memory
+        self.plan, self.budget = plan, Budget(plan, memory)
         self.stack: list[tuple[State, Part]] = []
-        self.growth = _expected_growth(plan)  # by how much each step multiplies the vertices (steps + 1,)
         self._grown: float | None = None  # by how much the step in work did so far; None if the part began within it
         self._complex: Complex | None = None
         self.state: State | None = None  # of the part in work; None between parts
@@ -124,8 +120,8 @@ class Walk:
 
     def with_stack(self, stack: list[tuple[State, Part]]) -> Walk:
         """A walk over other parts of the same plan, small enough to send."""
-        other = Walk(self.plan, self.memory)
-        other.stack, other.growth = stack, self.growth
+        other = Walk(self.plan, self.budget.memory)
+        other.stack, other.budget = stack, self.budget
         return other
 
     def _take(self, state: State, part: Part) -> None:
@@ -135,6 +131,7 @@ class Walk:
             self._complex.load(part)
         self._complex.near_misses = state.near_misses
         self.state, self._grown = state, None
+        self._complex.room = int(1.1 * self._cap())
         self.boxes = part_box(self.plan, state, part.rows)
 
     def _put_aside(self) -> tuple[State, Part]:
@@ -151,7 +148,7 @@ class Walk:
         if self._grown is not None:
             self._grown *= self._complex.n_vertices / before
             if self.state.step > step:
-                self.growth[step] = (self.growth[step] + self._grown) / 2
+                self.budget.learn_growth(step, self._grown)
 
     def _advance(self) -> None:
         """An affine map on all vertices, or cuts by its neurons: all, or as many as the cap allows."""
@@ -170,6 +167,7 @@ class Walk:
         state, values = self.state, self._proved(step)
         shift = self.plan.shift(state.step, values.size)
         neurons, low, high = write_layer(self._complex, self.plan, state, step, shift)
+        self.budget.learn_width(state.step, self._complex.rows.shape[1])
         columns = np.flatnonzero((low[neurons] < 0) & (high[neurons] >= 0))
         cuts = Cuts(columns, NEAR * shift, np.zeros(len(low)), low, high)
         self.state = replace(state, neurons=neurons, values=values.shifted(shift).measured(low, high), cuts=cuts)
@@ -270,7 +268,7 @@ class Walk:
 
     def _bisect_if_large(self) -> None:
         c = self._complex
-        growth = self.growth[self.state.step + (self.state.cuts is not None) :].prod()
+        growth = self.budget.growth[self.state.step + (self.state.cuts is not None) :].prod()
         if self.state.cuts is None and growth == 1.0:  # nothing is left to cut
             return
         while c.n_vertices * (growth if c.n_vertices > self._cap() / 3 else 1.0) > self._cap():
@@ -282,18 +280,8 @@ class Walk:
             self.boxes = part_box(self.plan, self.state, c.rows[: c.n_vertices])  # only now: see leaves()
 
     def _cap(self) -> float:
-        """Vertices a part may have. Rows are in two buffers and in parts put aside, larger if layers are wide."""
-        d, width = self.plan.d, self._complex.rows.shape[1]
-        vertex = (2 + width / 32) * 8 * (width + 2) + 2 * d * (40 + 2 * (d - 1))  # bytes
-        return min(BEST_CAP, SHARE * self.memory * 1e6 / vertex)
+        return self.budget.cap(self.state.step, self._complex.rows.shape[1])
 
     def _limit(self) -> float:
         """Vertices at which a group of cuts stops; a part that is too large and cannot be bisected must go on."""
         return max(self._cap(), 1.2 * self._complex.n_vertices)
-
-
-def _expected_growth(plan: Plan) -> np.ndarray:
-    """By how much each step multiplies the vertices if m planes in general position have about m^d, (steps + 1,)."""
-    new = [0 if step.last else len(step.bias) for step in plan.steps] + [len(plan.questions.offsets)]
-    planes = np.cumsum([1, *new])
-    return (planes[1:] / planes[:-1]) ** float(plan.d)
