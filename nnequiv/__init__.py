@@ -15,7 +15,7 @@ from nnequiv.reach.star import Star
 from nnequiv.reach.vertices import Vertices
 from nnequiv.regions import Regions, survey
 from nnequiv.relations import Epsilon, Order, Top1, TopK
-from nnequiv.repair import Repair, repair
+from nnequiv.repair import LastLayer, Repair, Violation, best_last_layer, repair
 from nnequiv.results import Discrepancy, Equivalence, Verdict
 from nnequiv.sets import Box, Polytope
 from nnequiv.version import VERSION as __version__
@@ -30,6 +30,7 @@ __all__ = [
     "Discrepancy",
     "Epsilon",
     "Equivalence",
+    "LastLayer",
     "Layer",
     "Milp",
     "Narrow",
@@ -47,7 +48,9 @@ __all__ = [
     "TopK",
     "Verdict",
     "Vertices",
+    "Violation",
     "__version__",
+    "best_last_layer",
     "check_certificate",
     "check_equivalence",
     "compress",

@@ -154,12 +154,12 @@ def max_discrepancies(
     objectives = discrepancy_objectives(f.n_outputs, outputs)
     chosen, why = choose(engine, (f, g), input_sets, "maximum")
     with watched(progress, time_limit, executor) as control:
-        optima = _maximise_each(chosen, (f, g), input_sets, objectives, tolerance, control)
+        optima = maximise_each(chosen, (f, g), input_sets, objectives, tolerance, control)
     results = []
     for input_set, (optimum, seconds) in zip(input_sets, optima, strict=True):
         asked = Asked(f, g, input_set, None if outputs is None else tuple(outputs))
         optimum = replace(optimum, lower=max(optimum.lower, 0.0), upper=max(optimum.upper, 0.0))  # δ ≥ 0 always
-        results.append(Discrepancy(**_evidence(optimum, objectives, chosen, why, seconds, tolerance), asked=asked))
+        results.append(Discrepancy(**evidence(optimum, objectives, chosen, why, seconds, tolerance), asked=asked))
     return results
 
 
@@ -206,16 +206,16 @@ def check_equivalence(
         else:  # one output has no rival
             optimum = Optimum(-np.inf, -np.inf, proof="nothing can violate the relation")
     verdict = decide((f, g), objectives, optimum)
-    evidence = _evidence(optimum, objectives, chosen, why, control.seconds, tolerance)
+    proved = evidence(optimum, objectives, chosen, why, control.seconds, tolerance)
     if verdict is not Verdict.UNKNOWN:
-        evidence["reason"] = ""  # decided, even if the search was stopped
-    elif not evidence["reason"]:
-        evidence["reason"] = (
+        proved["reason"] = ""  # decided, even if the search was stopped
+    elif not proved["reason"]:
+        proved["reason"] = (
             f"the largest violation is in [{optimum.lower:.3g}, {optimum.upper:.3g}], on both sides of 0: "
             'a tie within rounding, which engine Vertices(arithmetic="exact") can decide'
         )
     asked = Asked(f, g, input_set, relation)
-    return Equivalence(**evidence, verdict=verdict, relation=repr(relation), asked=asked)
+    return Equivalence(**proved, verdict=verdict, relation=repr(relation), asked=asked)
 
 
 def decide(networks: Sequence[Network], objectives, optimum: Optimum) -> Verdict:
@@ -247,7 +247,8 @@ def check_question(networks, input_set: InputSet, outputs: bool) -> None:
         input_set.inner_point()  # raises if the set is proved empty
 
 
-def _maximise_each(engine, networks, input_sets, objectives, tolerance, control) -> list[tuple[Optimum, float]]:
+def maximise_each(engine, networks, input_sets, objectives, tolerance, control) -> list[tuple[Optimum, float]]:
+    """The largest objective on each input set, in one run where the engine can; and the seconds it took."""
     if hasattr(engine, "maximise_each") and len(input_sets) > 1:
         optima = engine.maximise_each(networks, input_sets, objectives, tolerance, control)
         return [(optimum, control.seconds / len(input_sets)) for optimum in optima]
@@ -259,7 +260,8 @@ def _maximise_each(engine, networks, input_sets, objectives, tolerance, control)
     return results
 
 
-def _evidence(optimum: Optimum, objectives, engine, why: str, seconds: float, tolerance: float) -> dict:
+def evidence(optimum: Optimum, objectives, engine, why: str, seconds: float, tolerance: float) -> dict:
+    """What every answer has (:class:`nnequiv.results.Answer`), of an engine's optimum."""
     return dict(
         lower=float(optimum.lower),
         upper=float(optimum.upper),

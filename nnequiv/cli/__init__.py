@@ -52,8 +52,8 @@ def _joined(argv: Sequence[str]) -> list[str]:
     """``--box -1:1`` as ``--box=-1:1``: argparse would take the value for a flag."""
     result: list[str] = []
     for word in argv:
-        if result and result[-1] == "--box" and word[:1] == "-" and word[1:2] in ".0123456789":
-            result[-1] = f"--box={word}"
+        if result and result[-1] in ("--box", "--target") and word[:1] == "-" and word[1:2] in ".0123456789":
+            result[-1] += f"={word}"
         else:
             result.append(word)
     return result

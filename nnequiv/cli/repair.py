@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 
 import nnequiv as nq
-from nnequiv.cli.shared import DONE, UNKNOWN, add_command, add_engine, progress_bar, say, seed_value
+from nnequiv.cli.certificate import add_certificate, write_certificate
+from nnequiv.cli.shared import (
+    DONE,
+    NOT_EQUIVALENT,
+    UNKNOWN,
+    add_command,
+    add_engine,
+    progress_bar,
+    say,
+    seed_value,
+)
 from nnequiv.constraints import constraint_of
-from nnequiv.io.files import check_folder
+from nnequiv.io.files import check_folder, read_text
 from nnequiv.merge import check_pair
 from nnequiv.pipeline import sensitive_boxes
+from nnequiv.repair.loop import METHODS
 
 
 def add_demo(commands) -> None:
@@ -35,14 +47,34 @@ def _run_demo(arguments) -> int:
 
 
 def add_repair(commands) -> None:
-    example = "nnequiv repair f.npz g.npz --data digits --target 2 --out repaired.npz"
-    help = "retrain g, at its size, until it is proved to be within E of f on boxes around training images"
+    example = "nnequiv repair f.npz g.npz --data digits --target 2 --method both --out repaired.npz"
+    help = "repair g, at its size, until it is proved to be within a target of f on boxes around training images"
     parser = add_command(commands, "repair", _run_repair, help, example)
-    parser.add_argument("f", metavar="F", help="the original network (.npz, .nnet, .onnx)")
-    parser.add_argument("g", metavar="G", help="the compressed network")
-    parser.add_argument("--data", required=True, choices=("digits",), help="images to put boxes around and to train on")
-    parser.add_argument("--target", type=float, required=True, metavar="E", help="|f_i - g_i| <= E on every box")
+    parser.add_argument(
+        "networks",
+        nargs="+",
+        metavar="NETWORK",
+        help="F and G, the original and the compressed one; G alone with --labels",
+    )
+    parser.add_argument("--data", required=True, metavar="NAME|DIR", help="digits, mnist, or a folder of MNIST's files")
+    parser.add_argument("--data-dir", metavar="DIR", help="where MNIST's files are")
+    parser.add_argument(
+        "--target",
+        required=True,
+        metavar="E|BOX|POLYTOPE",
+        help="where f - g must lie: a largest |f_i - g_i|, lo:hi, a file as for --box, or JSON with matrix and bound",
+    )
     parser.add_argument("--out", required=True, metavar="G2", help="where the repaired network goes")
+    parser.add_argument("--labels", action="store_true", help="without F: keep every box's label, by a margin --target")
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default="sgd",
+        help="train on witnesses (default), take the best last layer with a proof that it is, or both in turn",
+    )
+    parser.add_argument(
+        "--near", type=float, metavar="FACTOR", help="last layer: nearest to the old one within this factor of the best"
+    )
     parser.add_argument(
         "--keep",
         choices=("shape", "zeros", "grid"),
@@ -52,45 +84,103 @@ def add_repair(commands) -> None:
     parser.add_argument("--sets", type=int, default=150, metavar="N", help="boxes, default 150")
     parser.add_argument("--free", type=int, default=4, metavar="K", help="free pixels of a box, default 4")
     parser.add_argument("--radius", type=float, default=0.2, metavar="R", help="of a free pixel, default 0.2")
-    parser.add_argument("--rounds", type=int, default=10, metavar="N", help="at most, default 10")
+    parser.add_argument("--rounds", type=int, default=10, metavar="N", help="of training at most, default 10")
     parser.add_argument("--seed", type=seed_value, default=0, metavar="N", help="default 0")
     add_engine(parser)
     parser.add_argument("--time-limit", type=float, metavar="S", help="seconds; then keep the best so far, not proved")
+    add_certificate(parser)
     parser.add_argument("--json", metavar="FILE|-", help="write the history and the proof as JSON")
 
 
 def _run_repair(arguments) -> int:
     check_folder(Path(arguments.out).parent)
-    f, g = nq.load(arguments.f), nq.load(arguments.g)
+    f, g = _networks(arguments)
     g = nq.Compressed(g.layers, constraint_of(g, arguments.keep))
+    target = _target(arguments.target, g.n_outputs)
     rng = np.random.default_rng(arguments.seed)
-    data = nq.digits(rng)
-    check_pair(f, g)
-    if f.n_inputs != data.train_points.shape[1]:
-        raise ValueError(f"f has {f.n_inputs} inputs, but {arguments.data} have {data.train_points.shape[1]} pixels")
-    images = data.train_points[rng.permutation(len(data.train_points))[: arguments.sets]]
-    boxes = sensitive_boxes(f, g, images, arguments.free, arguments.radius)
+    data = _data(arguments, rng)
+    if g.n_inputs != data.train_points.shape[1]:
+        name = "g" if f is None else "f"
+        raise ValueError(f"{name} has {g.n_inputs} inputs, but {data.name} have {data.train_points.shape[1]} pixels")
+    chosen = rng.permutation(len(data.train_points))[: arguments.sets]
+    # Without f, the pixels that move g most.
+    other = f or nq.Network([(np.zeros((g.n_outputs, g.n_inputs)), np.zeros(g.n_outputs))])
+    boxes = sensitive_boxes(other, g, data.train_points[chosen], arguments.free, arguments.radius)
     answer = nq.repair(
-        f,
+        data.train_labels[chosen] if f is None else f,
         g,
         boxes,
         data,
-        arguments.target,
+        target,
         rng=rng,
+        method=arguments.method,
+        near=arguments.near,
         rounds=arguments.rounds,
         engine=arguments.engine,
         progress=progress_bar(),
         time_limit=arguments.time_limit,
     )
     nq.save(answer.network, arguments.out)
-    after = answer.discrepancies
-    lines = [f"{arguments.out}: {answer.network!r}"]
+    lines = [f"{arguments.out}: {answer.network!r}", *_result_lines(arguments, answer)]
+    lines += write_certificate(arguments, answer) if answer.proved else []
+    say(arguments, lines, answer)
+    if answer.proved:
+        return DONE
+    return NOT_EQUIVALENT if answer.infeasible and arguments.method == "last-layer" else UNKNOWN
+
+
+def _networks(arguments):
+    """f (None with --labels) and g, checked against each other."""
+    count = 1 if arguments.labels else 2
+    if len(arguments.networks) != count:
+        wanted = "G alone with --labels" if arguments.labels else "F and G"
+        raise ValueError(f"{len(arguments.networks)} networks are given: give {wanted}")
+    networks = [nq.load(path) for path in arguments.networks]
+    if arguments.labels:
+        return None, networks[0]
+    check_pair(*networks)
+    return networks
+
+
+def _data(arguments, rng: np.random.Generator):
+    if arguments.data == "digits":
+        return nq.digits(rng)
+    folder = arguments.data_dir if arguments.data == "mnist" else arguments.data
+    if arguments.data != "mnist" and not Path(folder).is_dir():
+        raise ValueError(f"--data is {arguments.data!r}: it must be digits, mnist, or a folder of MNIST's files")
+    return nq.mnist(folder)
+
+
+def _target(text: str, n_outputs: int) -> float | nq.Box | nq.Polytope:
+    """A number, a box or a polytope of differences."""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    if text.endswith(".json"):
+        content = read_text(text)
+        try:
+            record = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{text}: not JSON ({error})") from None
+        if isinstance(record, dict) and "matrix" in record:
+            return nq.Polytope(record["matrix"], record.get("bound", ()))
+    return nq.load_box(text, dimension=n_outputs)
+
+
+def _result_lines(arguments, answer) -> list[str]:
+    what = "largest |f - g|" if isinstance(answer.target, float) and answer.labels is None else "largest violation"
+    lines = []
     if answer.history:
         before = answer.history[0].worst
-        lines.append(f"before: largest |f - g| in [{before[0]:.6g}, {before[1]:.6g}]")
-    if after:
+        lines.append(f"before: {what} in [{before[0]:.6g}, {before[1]:.6g}]")
+    if answer.discrepancies:
+        after = answer.discrepancies
         interval = max(d.lower for d in after), max(d.upper for d in after)
-        lines.append(f"after:  largest |f - g| in [{interval[0]:.6g}, {interval[1]:.6g}] over {len(after)} boxes")
-    lines.append(f"proved: within {arguments.target:g}" if answer.proved else f"NOT proved: {answer.reason}")
-    say(arguments, lines, answer)
-    return DONE if answer.proved else UNKNOWN
+        lines.append(f"after:  {what} in [{interval[0]:.6g}, {interval[1]:.6g}] over {len(after)} boxes")
+    if answer.last_layer is not None:
+        layer = answer.last_layer
+        limit = "" if np.isinf(layer.limit) else f" with entries up to {layer.limit:.3g}"
+        lines.append(f"best last layer: {layer.upper:.6g}; proved that none{limit} is below {layer.lower_bound:.6g}")
+    within = {True: f"labels are kept by {answer.target}", False: f"within {arguments.target}"}[arguments.labels]
+    return [*lines, f"proved: {within}" if answer.proved else f"NOT proved: {answer.reason}"]

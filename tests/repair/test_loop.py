@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
+from nnequiv.certificate import check_certificate
 from nnequiv.compression import Compressed, Narrow, Prune, Quantize, compress
 from nnequiv.equivalence import max_discrepancies
 from nnequiv.network import Network
 from nnequiv.reach.skeleton import Skeleton
-from nnequiv.repair import repair
-from nnequiv.sets import Box
+from nnequiv.repair import best_last_layer, repair
+from nnequiv.sets import Box, Polytope
 from nnequiv.training import he_network
 
 ENGINE = Skeleton()
@@ -162,6 +163,78 @@ def test_identical_networks_are_proved_at_once():
     assert out.proved and len(out.history) == 1
 
 
+@pytest.mark.parametrize("how", [Prune(0.6), Quantize(4), Narrow([4, 4])])
+def test_both_is_at_least_as_near_as_training_alone(how):
+    f = _network()
+    g = compress(f, how)
+    alone, both = (_run(f, g, method=method, target=1e-3) for method in ("sgd", "both"))
+    assert [entry.worst for entry in both.history[:-1]] == [entry.worst for entry in alone.history]
+    worst = max(entry.upper for entry in both.discrepancies)
+    assert worst <= min(entry.worst[1] for entry in alone.history) and g.constraint.holds(both.network)
+    assert both.last_layer.lower_bound <= worst and both.infeasible and "no last layer" in both.reason
+    if not isinstance(how, Quantize):
+        assert both.last_layer.optimal and worst == pytest.approx(both.last_layer.lower_bound, rel=1e-6)
+
+
+def test_the_last_layer_alone_keeps_the_hidden_layers():
+    f = _network()
+    g = compress(f, Prune(0.6))
+    best = best_last_layer(f, g, SETS)
+    out = _run(f, g, method="last-layer", target=1.01 * best.upper)
+    assert out.proved and len(out.history) == 2 and np.isnan(out.history[1].loss)
+    for old, new in zip(g.hidden, out.network.hidden, strict=True):
+        np.testing.assert_array_equal(old.weight, new.weight)
+    assert max(entry.upper for entry in out.discrepancies) == pytest.approx(best.upper, rel=1e-6)
+    assert check_certificate(out.certificate()).accepted
+    near = _run(f, g, method="last-layer", target=1.3 * best.upper, near=1.2)
+    assert near.proved and max(entry.upper for entry in near.discrepancies) > 1.1 * best.upper
+
+
+def test_a_last_layer_that_was_not_finished_proves_nothing():
+    f = _network()
+    engine = Scripted(lambda optimum: replace(optimum, reason="interrupted"), calls=10**6)
+    out = _run(f, compress(f, Prune(0.6)), engine=engine, method="last-layer")
+    assert not out.proved and out.reason == "interrupted" and out.last_layer is None
+
+
+@pytest.mark.parametrize("method", ["sgd", "last-layer", "both"])
+def test_a_set_of_differences_that_is_not_around_zero(method):
+    f = _network()
+    wanted = Polytope([[1.0, 1.0]], [0.9], Box([0.1, -0.2], [0.9, 0.6]))  # 0 is not in it
+    out = _run(f, compress(f, Narrow([5, 5])), target=wanted, method=method, rounds=8)
+    points = np.vstack([box.sample(np.random.default_rng(1), 2000) for box in SETS])
+    difference = f.evaluate(points) - out.network.evaluate(points)
+    rows = np.column_stack([difference - [0.9, 0.6], [0.1, -0.2] - difference, difference.sum(axis=1) - 0.9])
+    worst = max(entry.upper for entry in out.discrepancies)
+    assert rows.max() <= worst and out.proved == (worst <= 0.0)
+    assert worst < out.history[0].worst[1]
+    assert out.proved or method == "last-layer"
+    with pytest.raises(ValueError, match="not proved|another target"):
+        out.certificate()
+    assert json.loads(out.to_json())["target"]["bound"] == [0.9]
+
+
+@pytest.mark.parametrize("method", ["sgd", "last-layer", "both"])
+def test_labels_stand_in_for_f(method):
+    labels, margin = [0, 1, 0], 0.3
+    g = _network(4)
+    sets = [Box([-2.0, -1.0], [-1.0, 0.0]), Box([1.0, 0.0], [2.0, 1.0]), Box([-1.5, 2.0], [-1.0, 2.0])]
+    out = repair(labels, g, sets, target=margin, rng=np.random.default_rng(0), method=method, steps=100, batch=16)
+    assert out.history[0].worst[1] > 0 and out.proved and out.labels == (0, 1, 0), out.reason
+    for box, label in zip(sets, labels, strict=True):
+        scores = out.network.evaluate(box.sample(np.random.default_rng(1), 2000))
+        assert (scores[:, label] - scores[:, 1 - label]).min() >= margin
+    record = json.loads(out.to_json())
+    assert record["labels"] == labels and (record["last_layer"] is None) == (method == "sgd")
+
+
+def test_contradicting_labels_are_missed_and_said_so():
+    g, box = _network(4), Box([-1.0, -1.0], [1.0, 1.0])
+    out = repair([0, 1], g, [box, box], target=0.5, rng=np.random.default_rng(0), method="both", rounds=1, steps=50)
+    assert not out.proved and out.infeasible
+    assert out.reason.startswith("a label is kept by a margin of only")
+
+
 def test_json_holds_the_history():
     f = _network()
     out = _run(f, compress(f, Prune(0.6)), target=1e-3, rounds=1)
@@ -187,6 +260,11 @@ def test_json_holds_the_history():
         (dict(input_sets=[Box([0.0], [1.0])]), "the input set has 1 inputs"),
         (dict(data=np.zeros((2, 5))), "points have shape"),
         (dict(engine="stars"), "unknown engine 'stars'"),
+        (dict(method="adam"), "method is 'adam'"),
+        (dict(near=1.1), "method is 'sgd'"),
+        (dict(f=[0, 1, 0], alpha=2.0), "there is no f to go a part of the way to"),
+        (dict(f=[0, 1, 0], data=np.zeros((2, 2))), "data must have labels too"),
+        (dict(f=[0, 1]), "one label for each input set: 3 are needed"),
     ],
 )
 def test_bad_input_is_refused(options, message):
