@@ -9,7 +9,8 @@ themselves; a relative error of at most γ of twice the length covers that, so e
 from __future__ import annotations
 
 from fractions import Fraction
-from math import lcm
+from math import inf, lcm, nextafter
+from sys import float_info
 
 import numpy as np
 
@@ -49,6 +50,24 @@ def power_of_two(values) -> np.ndarray:
     """
     _, exponent = np.frexp(values)
     return np.ldexp(1.0, np.minimum(np.maximum(exponent, -1000), 1000))
+
+
+def rounded_up(value: Fraction) -> float:
+    """The smallest float that is not below an exact value.
+
+    >>> rounded_up(Fraction(1, 2)), rounded_up(Fraction(1, 3)) > Fraction(1, 3)
+    (0.5, True)
+    """
+    try:
+        near = float(value)
+    except OverflowError:
+        return inf if value > 0 else -float_info.max
+    return near if near >= value else nextafter(near, inf)
+
+
+def rounded_down(value: Fraction) -> float:
+    """The largest float that is not above an exact value."""
+    return -rounded_up(-value)
 
 
 def evaluate_with_error(network: Network, points) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,10 @@ None of them is a setting. A tolerance that could make an answer wrong is paid f
 #: Default absolute width of a discrepancy interval that counts as exact.
 TOLERANCE = 1e-6
 
+#: An LP's answer in floats is taken if its point attains the proved bound, and satisfies every row, up to this share
+#: of their terms. What misses that is solved exactly, if it has few variables. No error: the bound is proved anyway.
+LP_GAP_TOL = 1e-12
+
 #: A polytope is called empty only if its proved margin is below this (see :func:`nnequiv.lp.margin`).
 #: Safe side: anything above is kept, which costs time, never truth.
 MARGIN_TOL = 1e-9
@@ -14,7 +18,7 @@ MARGIN_TOL = 1e-9
 #: A neuron whose pre-activation leaves zero by no more than this on a piece is not split there: times its largest
 #: value on the input set where that is below 1, and never less than twice the error its value already has. The
 #: amount by which it does leave zero is an error of the piece and is carried into ``upper``.
-STABLE_TOL = 1e-9
+STABLE_TOL = 1e-12
 
 #: A piece counts as having interior if a ball of this radius fits in it. Only counts and the tests of
 #: counts use it; no verdict does.
@@ -26,7 +30,7 @@ MILP_TOL = 1e-6
 
 #: How far a witness keeps from the borders of guards and input set, as a share of the largest value of the border's
 #: row, tried in this order. The last is above HiGHS's own tolerance. Only ``lower`` can lose by it.
-WITNESS_SLACKS = (0.0, 1e-12, 1e-9, 1e-6)
+WITNESS_SLACKS = (0.0, 1e-15, 1e-12, 1e-9, 1e-6)
 
 #: A vertex counts as on a plane if the value there is below this share of the terms it is the sum of. The engine
 #: ``vertices`` (over floats) does not split at a plane that leaves a piece by less; what it leaves by is proved and

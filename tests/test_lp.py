@@ -205,3 +205,10 @@ def test_nearly_parallel_rows_do_not_make_the_reference_fail():
     for objective in (*np.array(rows), *-np.array(rows)):
         value, _ = maximise(solver, objective, np.array(rows), bound, lower, upper)
         assert abs(value - maximise(HighspySolver(), objective, np.array(rows), bound, lower, upper)[0]) < 1e-7
+
+
+def test_a_smaller_tolerance_finds_a_smaller_violation():
+    """Two rows that contradict each other by 1e-8: feasible to the default tolerance, infeasible to a stricter one."""
+    program = np.array([1.0]), np.array([[1.0], [-1.0]]), np.array([0.0, -1e-8]), np.zeros(1), np.ones(1)
+    assert HighspySolver().solve(*program).feasible
+    assert not HighspySolver(tolerance=1e-10).solve(*program).feasible

@@ -25,7 +25,7 @@ from nnequiv.reach.choose import choose, named, unstable_neurons
 from nnequiv.reach.engine import Engine, InputSet, Optimum, interval_bound
 from nnequiv.reach.vertices import Vertices
 from nnequiv.results import Json
-from nnequiv.sets.arithmetic import rounded_up
+from nnequiv.rounding import rounded_up
 from nnequiv.tolerances import WITNESS_SHARES
 from nnequiv.version import VERSION
 

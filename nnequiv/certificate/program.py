@@ -36,14 +36,38 @@ SAFETY = 1e-12
 ENTRIES = 8_000_000
 
 
-def plain_values(question: Question, forms: RowForms, center, radius) -> tuple[np.ndarray, np.ndarray]:
-    """What the checker proves without multipliers, of objectives ``(B, O)`` and of terms ``(B, T + 1)``."""
-    reach = np.abs(forms.generators).sum(axis=1) + forms.error
-    reach = reach * (1 + gamma(forms.generators.shape[1] + 4)) + SAFETY * np.abs(forms.center)
-    terms = question.term_upper(forms.center - reach, forms.center + reach)
-    values = question.objective_upper(terms)
-    values[outside(question, center, radius)] = -np.inf
-    return np.where(np.isnan(values), np.inf, values), terms
+@dataclass(frozen=True, eq=False)
+class Plain:
+    """What one goal, guard or half-space alone proves on B boxes: of terms ``(B, T + 1)``, of objectives ``(B, O)``."""
+
+    question: Question
+    terms: np.ndarray
+    values: np.ndarray
+    excess: np.ndarray
+
+    @classmethod
+    def of(cls, question: Question, forms: RowForms, center, radius) -> Plain:
+        reach = np.abs(forms.generators).sum(axis=1) + forms.error
+        reach = reach * (1 + gamma(forms.generators.shape[1] + 4)) + SAFETY * np.abs(forms.center)
+        terms = question.term_upper(forms.center - reach, forms.center + reach)
+        terms = np.where(np.isnan(terms), np.inf, terms)
+        values = question.objective_upper(terms)
+        values[outside(question, center, radius)] = -np.inf
+        matrix, bound = question.input_set.cuts
+        return cls(question, terms, values, center @ matrix.T - radius @ np.abs(matrix).T - bound)
+
+    def written(self, box: int, objectives, bound: float) -> list:
+        """``[objective, multipliers]`` of those that are proved, unless by the first goal, as it is written."""
+        named = ((int(o), self._term(box, o, bound)) for o in objectives)
+        return [[o, [[kind, k, 1]]] for o, (kind, k) in named if (kind, k) != ("goal", 0)]
+
+    def _term(self, box: int, o: int, bound: float) -> tuple[str, int]:
+        goals, guards = (self.terms[box, index[o]] for index in (self.question.goals, self.question.guards))
+        if goals.min() <= bound:
+            return "goal", int((goals <= bound).argmax())
+        if guards.min(initial=np.inf) < 0:
+            return "guard", int(guards.argmin())
+        return "guard", len(self.question.objectives[o].guard) + int(self.excess[box].argmax())
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +94,7 @@ class Program:
     index: np.ndarray
     single: bool
 
-    KINDS = ("", "sign", "zero", "line", "row", "guard", "goal")
+    KINDS = ("", "sign", "zero", "line", "guard", "goal")
 
     @staticmethod
     def chunks(chosen: np.ndarray, forms: RowForms) -> list[np.ndarray]:
@@ -86,7 +110,8 @@ class Program:
         matrix, limits = question.input_set.cuts
         if len(limits):
             rows.append(input_rows(matrix, limits, box[0][parts], box[1][parts], forms))
-            names.append(_names("row", np.broadcast_to(np.arange(len(limits)), (len(parts), len(limits)))))
+            first = np.array([len(o.guard) for o in question.objectives])[objective]  # half-spaces come after guards
+            names.append(_names("guard", first[:, None] + np.arange(len(limits))))
         terms = question.guards[objective]
         if terms.shape[1]:
             middle, generators, error, real = term_forms(question, forms, parts, terms)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nnequiv.certificate.program import Program, multipliers_of, plain_values
+from nnequiv.certificate.program import Plain, Program, multipliers_of
 from nnequiv.certificate.tree import Tree
 from nnequiv.control import Control
 from nnequiv.network import Network
@@ -86,32 +86,34 @@ class _Prover:
         nodes, lower, upper = [entry[0] for entry in batch], *(np.array([e[k] for e in batch]) for k in (1, 2))
         center, radius = center_and_radius(lower, upper)
         forms = row_forms(self.question, center, radius)
-        values, terms = plain_values(self.question, forms, center, radius)
-        proved = values <= self.bound
+        plain = Plain.of(self.question, forms, center, radius)
+        proved = plain.values <= self.bound
         done = proved.all(axis=1)
         for i in np.flatnonzero(done):
-            self.tree.leaf(nodes[i])
+            self.tree.leaf(nodes[i], plain.written(i, range(proved.shape[1]), self.bound))
         left = np.flatnonzero(~done)
         if not len(left):
             return
-        worst = values.argmax(axis=1)
-        term = deciding_term(self.question, forms, terms, worst, self.bound)[left]
+        worst = plain.values.argmax(axis=1)
+        term = deciding_term(self.question, forms, plain.terms, worst, self.bound)[left]
         axis = split_axis(forms, self.question.row[term], left, radius[left])
         first, second, thin = halve(lower[left], upper[left], axis)
         finish = thin | (forms.unstable[left] <= self.few)
         for k, i in enumerate(left):
             if finish[k]:
-                self._hand_over(nodes[i], lower[i], upper[i], proved[i])
+                self._hand_over(
+                    nodes[i], lower[i], upper[i], proved[i], plain.written(i, np.flatnonzero(proved[i]), self.bound)
+                )
                 continue
             a, b = self.tree.split(nodes[i], "input", int(axis[k]), float(first[1][k, axis[k]]).hex())
             self.boxes += [(a, first[0][k], first[1][k]), (b, second[0][k], second[1][k])]
 
-    def _hand_over(self, node: int, lower, upper, proved) -> None:
-        """One part for each objective that the box has left; those it proves share a leaf."""
+    def _hand_over(self, node: int, lower, upper, proved, given: list) -> None:
+        """One part for each objective that the box has left; those it proves share a leaf, with multipliers given."""
         left = np.flatnonzero(~proved).tolist()
         if proved.any():
             done, node = self.tree.split(node, "objectives", np.flatnonzero(proved).tolist())
-            self.tree.leaf(done)
+            self.tree.leaf(done, given)
         for position, objective in enumerate(left):
             mine = node
             if position < len(left) - 1:
@@ -122,12 +124,13 @@ class _Prover:
         lower, upper, objective, signs = (np.array([entry[k] for entry in batch]) for k in (1, 2, 3, 4))
         center, radius = center_and_radius(lower, upper)
         forms = row_forms(self.question, center, radius, signs)
-        values, _ = plain_values(self.question, forms, center, radius)
-        value = values[np.arange(len(batch)), objective]
-        plain = (value <= self.bound) | forms.infeasible
-        for i in np.flatnonzero(plain):
+        plain = Plain.of(self.question, forms, center, radius)
+        proved = plain.values[np.arange(len(batch)), objective] <= self.bound
+        for i in np.flatnonzero(proved):
+            self.tree.leaf(batch[i][0], plain.written(i, [objective[i]], self.bound))
+        for i in np.flatnonzero(forms.infeasible & ~proved):
             self.tree.leaf(batch[i][0])
-        left = np.flatnonzero(~plain)
+        left = np.flatnonzero(~(proved | forms.infeasible))
         if len(left):
             self._sharpen(batch, forms, left, (center, radius), objective, signs)
 
@@ -143,7 +146,7 @@ class _Prover:
             choice = neuron[chunk, cost.argmax(axis=1)] if cost.shape[1] else np.full(len(chunk), -1)
             for k, i in enumerate(chunk):
                 if found.value[k] <= self.bound:
-                    self.tree.leaf(batch[i][0], int(objective[i]), program.written(k, found.weights[k]))
+                    self.tree.leaf(batch[i][0], [[int(objective[i]), program.written(k, found.weights[k])]])
                 elif fixed[k]:
                     raise NotProved(
                         f"a part with every neuron fixed has the bound {found.value[k]:.17g}, above {self.bound:.17g}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class Tree:
     """Nodes by number; the root is 0. A split makes two new open nodes.
@@ -9,7 +11,7 @@ class Tree:
     >>> tree = Tree()
     >>> low, high = tree.split(tree.root, "input", 0, "0x0.0p+0")
     >>> tree.leaf(high)
-    >>> tree.leaf(low, 2, [["goal", 0, 1]])
+    >>> tree.leaf(low, [[2, [["goal", 0, 1]]]])
     >>> tree.preorder()
     [['input', 0, '0x0.0p+0'], ['leaf', [[2, [['goal', 0, 1]]]]], ['leaf', []]]
     """
@@ -31,9 +33,9 @@ class Tree:
         self._children[node] = first, first + 1
         return first, first + 1
 
-    def leaf(self, node: int, objective: int | None = None, multipliers: list | None = None) -> None:
-        """Close a node by a proof: with multipliers for one objective, or with none."""
-        self._nodes[node] = ["leaf", [] if objective is None else [[objective, multipliers]]]
+    def leaf(self, node: int, given: Sequence[list] = ()) -> None:
+        """Close a node by a proof: ``[objective, multipliers]`` for each that its first goal alone does not close."""
+        self._nodes[node] = ["leaf", list(given)]
 
     def preorder(self) -> list:
         result, waiting = [], [self.root]

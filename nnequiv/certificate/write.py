@@ -3,8 +3,7 @@
 The format (:mod:`nnequiv.certificate.check` says why it proves anything). One JSON object; every real number is a
 hexadecimal string such as ``0x1.8p+0``, every other number is whole::
 
-    {"format": "nnequiv certificate 1",
-     "bits": 96,                                         the checker counts in units of 2**-bits
+    {"format": "nnequiv certificate 2",
      "networks": {"f": {"sha256": …, "layers": [{"weight": [[…]], "bias": […]}, …]}, "g": …},
      "claims": [{"networks": ["f", "g"],
                  "input_set": {"lower": […], "upper": […], "matrix": [[…]], "bound": […]},
@@ -14,7 +13,8 @@ hexadecimal string such as ``0x1.8p+0``, every other number is whole::
                  "proof": [["input", 2, "0x0.0p+0"], ["leaf", []], …]}]}
 
 Nodes are ``["input", i, value]``, ``["relu", neuron]`` (f's hidden neurons first), ``["objectives", [o, …]]`` and
-``["leaf", [[o, [[kind, index, multiplier], …]], …]]`` with kinds goal, guard, row, sign, zero, line.
+``["leaf", [[o, [[kind, index, multiplier], …]], …]]`` with kinds goal, guard, sign, zero, line: the multipliers of each
+objective o that its first goal does not prove alone. Half-spaces are numbered after an objective's other guards.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ import gzip
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from nnequiv.certificate.check import FORMAT, Exact, Report, check, digest, read
+from nnequiv.certificate.check import FORMAT, Leaf, Report, check, digest, read
 from nnequiv.certificate.fast import Fast
 from nnequiv.certificate.prove import prove
 from nnequiv.control import Control
@@ -38,9 +39,6 @@ from nnequiv.reach.engine import InputSet
 from nnequiv.relations import Epsilon, Order, Relation, Top1, TopK, discrepancy_objectives
 from nnequiv.results import Discrepancy, Equivalence, Verdict
 from nnequiv.rounding import evaluate_exact
-
-#: Bits below the unit that survive the amplification of rounding through all layers.
-SPARE_BITS = 56
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,6 @@ def certify(
     return Certificate(
         {
             "format": FORMAT,
-            "bits": _bits(networks.values()),
             "networks": {name: _network(network) for name, network in networks.items()},
             "claims": [_claim(networks, statement, control) for statement in statements],
         }
@@ -200,7 +197,7 @@ def check_certificate(
     ----------
     certificate : Certificate or path
     networks : dict of Network, optional
-        Networks that the certificate must be about, by its names: ``{"f": f}``.
+        Networks that the certificate must be about, by its names: ``{"f": f}``. They are told by their SHA-256.
     fast : bool
         Rigorous floating-point bounds instead: quicker, and one more thing to believe. Never the default.
     progress : callable, optional
@@ -211,10 +208,25 @@ def check_certificate(
     Report
         ``accepted``, and ``text``: what is proved, or the first thing that is wrong.
     """
-    source = certificate.record if isinstance(certificate, Certificate) else certificate
-    layers = {name: _layers(network) for name, network in (networks or {}).items()}
+    record = certificate.record if isinstance(certificate, Certificate) else certificate
+    if not isinstance(record, dict):
+        with suppress(Exception):  # what cannot be read is refused below
+            record = read(record)
+    for name, network in (networks or {}).items():
+        if _sha256_of(record, name) != digest(_layers(network)):
+            return Report(False, f"refused: it is not about the network given as {name}")
     with np.errstate(all="ignore"):  # what overflows in floats proves nothing, silently
-        return check(source, layers, Fast if fast else Exact, progress or (lambda done, total: None))
+        return check(record, Fast if fast else Leaf, progress or (lambda done, total: None))
+
+
+def _sha256_of(record, name: str) -> str:
+    """Of the network of that name which some claim is about; empty if there is none."""
+    try:
+        return (
+            record["networks"][name]["sha256"] if any(name in claim["networks"] for claim in record["claims"]) else ""
+        )
+    except Exception:  # a record can be anything
+        return ""
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
@@ -241,15 +253,6 @@ def _hex(values):
 def _network(network: Network) -> dict:
     layers = [{"weight": _hex(layer.weight), "bias": _hex(layer.bias)} for layer in network.layers]
     return {"sha256": digest(_layers(network)), "layers": layers}
-
-
-def _bits(networks: Iterable[Network]) -> int:
-    """Enough that rounding, multiplied by the norms of all layers, stays below anything of interest."""
-    largest = 0.0
-    for network in networks:
-        norms = [np.abs(layer.weight).sum(axis=1).max() for layer in network.layers]
-        largest = max(largest, sum(np.log2(max(float(norm), 1.0)) for norm in norms))
-    return int(np.clip(SPARE_BITS + largest, 64, 4096))
 
 
 def _question(question, n_outputs: int) -> tuple[dict, list]:

@@ -11,7 +11,7 @@ from nnequiv.reach.engine import Piece, attained
 from nnequiv.relations import Objective
 from nnequiv.rounding import UNIT
 from nnequiv.sets import Box, Polytope, StarSet
-from nnequiv.tolerances import MARGIN_TOL, WITNESS_SLACKS
+from nnequiv.tolerances import WITNESS_SLACKS
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,11 +124,9 @@ class Program:
 
     def solve(self, solver) -> tuple[float, np.ndarray | None]:
         """Proved upper bound and the maximiser (inputs first); −inf if the program is proved empty."""
-        rows = (self.matrix, self.bound, self.lower, self.upper)
-        value, point = lp.maximise(solver, self.objective, *rows)
-        if point is None:
-            depth, _ = lp.margin(solver, *rows)
-            return (-np.inf if depth < -MARGIN_TOL else self.interval), None
+        value, point = lp.maximise(solver, self.objective, self.matrix, self.bound, self.lower, self.upper)
+        if value == -np.inf:
+            return value, None
         total = value + self.constant
         return min(self.interval, total + UNIT * abs(total) * 2), point
 
@@ -166,14 +164,16 @@ def objective_program(leaf: Leaf, objective: Objective, inward: float = 0.0) -> 
 
     A single goal without guards is a linear function of α. Otherwise a variable t joins: ``max t`` with
     ``t ≤ goal_r`` for every goal and ``guard ≥ 0`` for every guard. With ``inward`` > 0 the program keeps that far
-    (relative to its row) from every border and the errors are left out: it looks for a witness then, not for a bound.
+    (relative to its row) from the input set's half-spaces and the guards, and the errors are left out: it looks for a
+    witness then, not for a bound. The leaf's own borders it need not keep from: a witness may lie beyond them.
     """
     goals = leaf.stacked.affine_map(objective.goal, objective.goal_offset)
     low, high = goals.interval()
     interval = float((high + goals.error).min())
     star = goals
     reach = np.maximum(np.abs(star.lower), np.abs(star.upper))
-    border = star.bound - inward * (np.abs(star.matrix) @ reach)
+    border, given = star.bound.copy(), len(leaf.start.bound)
+    border[:given] -= inward * (np.abs(star.matrix[:given]) @ reach)
     if objective.linear:
         constant = float(_raised(star)[0])
         return Program(star.basis[0], star.matrix, border, star.lower, star.upper, constant, interval)

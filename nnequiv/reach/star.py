@@ -21,7 +21,7 @@ from nnequiv.reach.engine import InputSet, Optimum, Piece, interval_bound
 from nnequiv.reach.leaf import Leaf, climb, objective_program
 from nnequiv.relations import Objective
 from nnequiv.sets import StarSet
-from nnequiv.tolerances import MARGIN_TOL, STABLE_TOL
+from nnequiv.tolerances import STABLE_TOL
 
 
 @dataclass(frozen=True)
@@ -128,11 +128,13 @@ class Star:
         low, high = (bound.item() for bound in star.interval([k]))
         zero = max(STABLE_TOL * min(1.0, max(-low, high)), 2 * star.error[k])  # within its error a sign means nothing
         if not self.intervals or low < -zero < zero < high:
-            most, point = lp.maximise(solver, *star.objective(k))
-            if point is None and self._empty(star, solver):
+            most, _ = lp.maximise(solver, *star.objective(k))
+            if most == -np.inf:  # proved empty; anything else is kept
                 return None, None
-            least, _ = lp.maximise(solver, *star.objective(k, sign=-1.0))
-            low, high = max(low, star.center[k] - least), min(high, star.center[k] + most)
+            high = min(high, star.center[k] + most)
+            if high > zero:
+                least, _ = lp.maximise(solver, *star.objective(k, sign=-1.0))
+                low = max(low, star.center[k] - least)
         if low >= -zero:
             return branch.active(violation=max(-low, 0.0)), None
         if high <= zero:
@@ -140,8 +142,3 @@ class Star:
         row, offset = star.basis[k], star.center[k]
         above, below = star.intersect(-row, offset), star.intersect(row, -offset)
         return replace(branch, star=above).active(), replace(branch, star=below).inactive()
-
-    @staticmethod
-    def _empty(star: StarSet, solver) -> bool:
-        depth, _ = lp.margin(solver, star.matrix, star.bound, star.lower, star.upper)
-        return depth < -MARGIN_TOL  # proved empty; anything else is kept

@@ -20,9 +20,9 @@ from nnequiv.network import Network
 from nnequiv.reach.engine import InputSet, Optimum, Piece, attained, interval_bound
 from nnequiv.reach.vertex_cell import Affine, Cell, input_cell
 from nnequiv.relations import Objective
-from nnequiv.rounding import evaluate_exact
+from nnequiv.rounding import evaluate_exact, rounded_down, rounded_up
 from nnequiv.sets import VertexPolytope
-from nnequiv.sets.arithmetic import Floats, Integers, rounded_down, rounded_up
+from nnequiv.sets.arithmetic import Floats, Integers
 from nnequiv.tolerances import WITNESS_SHARES
 
 ARITHMETICS = {"float": Floats, "exact": Integers}

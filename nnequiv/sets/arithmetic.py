@@ -10,30 +10,11 @@ arithmetic needs integers only.
 from __future__ import annotations
 
 from fractions import Fraction
-from math import gcd, inf, nextafter
-from sys import float_info
+from math import gcd
 
 import numpy as np
 
 from nnequiv.tolerances import PLANE_TOL, RANK_TOL
-
-
-def rounded_up(value: Fraction) -> float:
-    """The smallest float that is not below an exact value.
-
-    >>> rounded_up(Fraction(1, 2)), rounded_up(Fraction(1, 3)) > Fraction(1, 3)
-    (0.5, True)
-    """
-    try:
-        near = float(value)
-    except OverflowError:
-        return inf if value > 0 else -float_info.max
-    return near if near >= value else nextafter(near, inf)
-
-
-def rounded_down(value: Fraction) -> float:
-    """The largest float that is not above an exact value."""
-    return -rounded_up(-value)
 
 
 class Floats:

@@ -9,8 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from nnequiv.lp import HighspySolver, LPError, margin, solve_scaled
-from nnequiv.rounding import dot_error
-from nnequiv.sets.arithmetic import rounded_up
+from nnequiv.rounding import dot_error, rounded_up
 from nnequiv.sets.box import Box
 from nnequiv.tolerances import MARGIN_TOL
 

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.optimize import nnls
 
 from nnequiv.lp import safe_upper
-from nnequiv.rounding import UNIT, dot_error
-from nnequiv.sets.arithmetic import Floats, Integers, rounded_up
+from nnequiv.rounding import UNIT, dot_error, rounded_up
+from nnequiv.sets.arithmetic import Floats, Integers
 from nnequiv.sets.box import Box
 from nnequiv.tolerances import PLANE_TOL
 

@@ -140,7 +140,7 @@ def change_a_leaf(rng, record):
     elif action == 1:
         term[2] = int(term[2] * rng.random() * 2)
     elif action == 2:
-        term[0] = str(rng.choice(["goal", "guard", "row", "sign", "zero", "line"]))
+        term[0] = str(rng.choice(["goal", "guard", "sign", "zero", "line"]))
     else:
         terms.remove(term)
 

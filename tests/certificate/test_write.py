@@ -130,7 +130,7 @@ def test_many_claims_in_one_certificate():
         statements.append(Statement(("f", name), box, (0,), upper=answer.upper + 1e-6))
     proof = certify({"f": f, "before": g, "after": half}, statements)
     report = check_certificate(proof, {"f": f, "after": half})
-    assert report.accepted and report.text.count("max |f_i - g_i|") == 2, report.text
+    assert report.accepted and "max |f_i - before_i|" in report.text and "max |f_i - after_i|" in report.text
     assert len(proof.record["networks"]) == 3
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.spatial import HalfspaceIntersection
 
+from nnequiv.rounding import rounded_down, rounded_up
 from nnequiv.sets import Box, VertexPolytope
-from nnequiv.sets.arithmetic import Floats, Integers, rounded_down, rounded_up
+from nnequiv.sets.arithmetic import Floats, Integers
 
 both = pytest.mark.parametrize("arithmetic", [Floats(), Integers()], ids=["float", "exact"])
 
