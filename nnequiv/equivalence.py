@@ -282,7 +282,7 @@ def evidence(optimum: Optimum, objectives, engine, why: str, seconds: float, tol
 def watched(progress, time_limit, executor=None):
     """A control for one call; ``progress=True`` draws a bar with what is known."""
     if progress is not True:
-        yield Control(progress or None, time_limit, executor)
+        yield Control(progress or None, time_limit, executor, getattr(progress, "interval", 0.1))
         return
     with tqdm(unit="", bar_format="{desc} {elapsed}") as bar:
 

@@ -11,7 +11,8 @@ TOLERANCE = 1e-6
 #: of their terms. What misses that is solved exactly, if it has few variables. No error: the bound is proved anyway.
 LP_GAP_TOL = 1e-12
 
-#: A polytope is called empty only if its proved margin is below this (see :func:`nnequiv.lp.margin`).
+#: A polytope with too many variables for exact arithmetic is called empty only if its proved margin is below this
+#: (see :func:`nnequiv.lp.margin`).
 #: Safe side: anything above is kept, which costs time, never truth.
 MARGIN_TOL = 1e-9
 
@@ -29,7 +30,8 @@ INTERIOR_TOL = 1e-7
 MILP_TOL = 1e-6
 
 #: How far a witness keeps from the borders of guards and input set, as a share of the largest value of the border's
-#: row, tried in this order. The last is above HiGHS's own tolerance. Only ``lower`` can lose by it.
+#: row, tried in this order. The first steps are enough where LPs are finished exactly; the last is above HiGHS's own
+#: tolerance. Only ``lower`` can lose by it.
 WITNESS_SLACKS = (0.0, 1e-15, 1e-12, 1e-9, 1e-6)
 
 #: A vertex counts as on a plane if the value there is below this share of the terms it is the sum of. The engine

@@ -6,7 +6,7 @@ model warm between questions. Neither is trusted: an upper bound is computed fro
 it is loose, and variables are few, the program is solved in whole numbers (:func:`exact_maximum`).
 """
 
-from nnequiv.lp.bounds import margin, maximise, safe_upper, solve_scaled
+from nnequiv.lp.bounds import margin, maximise, maximise_in_floats, safe_upper, solve_scaled
 from nnequiv.lp.exact import ExactSolution, exact_maximum
 from nnequiv.lp.solvers import SOLVERS, CvxpySolver, HighspySolver, LPError, LPSolution, LPSolver, silent
 
@@ -21,6 +21,7 @@ __all__ = [
     "exact_maximum",
     "margin",
     "maximise",
+    "maximise_in_floats",
     "safe_upper",
     "silent",
     "solve_scaled",

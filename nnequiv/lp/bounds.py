@@ -11,6 +11,8 @@ from nnequiv.tolerances import LP_GAP_TOL, MARGIN_TOL
 
 #: With more variables than this no program is solved exactly: the digits grow with them (at 16, 0.1 s for 100 rows).
 MOST_EXACT = 16
+#: What an objective of zeros is bounded by.
+SMALLEST = float(np.finfo(np.float64).tiny)
 
 
 def safe_upper(objective, matrix, bound, lower, upper, multipliers) -> float:
@@ -60,13 +62,14 @@ def safe_upper(objective, matrix, bound, lower, upper, multipliers) -> float:
 
 
 def maximise(solver: LPSolver, objective, matrix, bound, lower, upper) -> tuple[float, np.ndarray | None]:
-    """Proved upper bound of the LP, and its maximiser: ``(−inf, None)`` if no x is proved to satisfy the rows.
+    """Proved upper bound of the LP, and its maximiser; ``(−inf, None)`` if the program is proved empty.
 
-    The solver's multipliers prove a bound. Where its point does not come as near to that bound, or misses a row,
-    by ``LP_GAP_TOL``, and where it finds no point, the program is solved exactly, from the rows that it says bind.
-    Beyond ``MOST_EXACT`` variables the bound stays as it is; the point is None if the solver found none.
+    The solver's multipliers prove a bound. Where its point does not come as near to that bound, or misses a row by
+    more, than ``LP_GAP_TOL`` allows, and where it finds no point, the program is solved exactly, from the rows that it
+    says bind. Beyond ``MOST_EXACT`` variables the bound stays as it is, and the point is None if there is none.
 
-    Sound: yes, whatever the solver says. Complete: to ``LP_GAP_TOL``, with at most ``MOST_EXACT`` variables.
+    Sound: yes, whatever the solver says. Complete: with at most ``MOST_EXACT`` variables, to a share ``LP_GAP_TOL`` of
+    the terms of the objective and of every row.
 
     Examples
     --------
@@ -87,6 +90,18 @@ def maximise(solver: LPSolver, objective, matrix, bound, lower, upper) -> tuple[
         if exact is None:
             return -np.inf, None
         return min(value, rounded_up(exact.value)), np.array([float(v) for v in exact.point])
+    return _unless_empty(solver, solution, value, program)
+
+
+def maximise_in_floats(solver: LPSolver, objective, matrix, bound, lower, upper) -> tuple[float, np.ndarray | None]:
+    """What :func:`maximise` says beyond ``MOST_EXACT`` variables: for bounds that need not be tight."""
+    program = [np.asarray(a, dtype=np.float64) for a in (objective, matrix, bound, lower, upper)]
+    solution = solve_scaled(solver, *program)
+    return _unless_empty(solver, solution, safe_upper(*program, solution.multipliers), program)
+
+
+def _unless_empty(solver: LPSolver, solution: LPSolution, value: float, program) -> tuple[float, np.ndarray | None]:
+    """The answer in floats; emptiness counts if a margin proves it."""
     if not solution.feasible and margin(solver, *program[1:])[0] < -MARGIN_TOL:
         return -np.inf, None
     return value, solution.point
@@ -94,11 +109,11 @@ def maximise(solver: LPSolver, objective, matrix, bound, lower, upper) -> tuple[
 
 def _settled(value: float, point: np.ndarray, objective, matrix, bound, lower, upper) -> bool:
     """Whether a solver's point attains the proved value and satisfies the rows, each to a share of its terms."""
+    point = np.minimum(np.maximum(point, lower), upper)
     reach = np.maximum(np.abs(lower), np.abs(upper))
-    point = np.clip(point, lower, upper)
-    missed = matrix @ point - bound
-    close = value - objective @ point <= max(LP_GAP_TOL * (np.abs(objective) @ reach), np.finfo(float).tiny)
-    return bool(close and (missed <= LP_GAP_TOL * (np.abs(matrix) @ reach + np.abs(bound))).all())
+    if value - objective @ point > LP_GAP_TOL * (np.abs(objective) @ reach) + SMALLEST:
+        return False
+    return bool((matrix @ point - bound <= LP_GAP_TOL * (np.abs(matrix) @ reach + np.abs(bound))).all())
 
 
 def _binding_first(solution: LPSolution, matrix, bound) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -83,7 +83,7 @@ class Optimum:
 class Engine(Protocol):
     """The protocol. With a ``threshold`` a verdict is wanted: stop once ``lower`` is above it or ``upper`` is not."""
 
-    name: str
+    name: ClassVar[str]
 
     def maximise(
         self,

@@ -88,22 +88,25 @@ class Leaf:
         return Piece(pattern, matrix, star.center, Polytope(rows, star.bound, box), star.error)
 
 
-def leaf_around(networks, input_set, point) -> Leaf:
-    """The leaf whose activation pattern is that of a point, without any LP: one row a neuron that has both signs.
+def leaf_with(networks, input_set, pattern) -> Leaf:
+    """The leaf on which all hidden neurons have the given signs, without any LP: a row for each that could have both.
 
-    The point lies in it up to rounding. LPs on it climb to the best point of the piece.
+    It holds every input at which the true values have these signs: rows are relaxed by what rounding did to them.
+    ``pattern``: a bool for every hidden neuron of all networks.
     """
     layers = [layer for network in networks for layer in network.layers]
-    start = StarSet.from_input_set(input_set)
+    start, ends = StarSet.from_input_set(input_set), np.cumsum([network.n_hidden for network in networks])[:-1]
     branch = Leaf(start, start.affine_map(layers[0].weight, layers[0].bias))
-    for network in networks:
-        for active in network.split_pattern(network.activation_pattern(point)):
+    for network, signs in zip(networks, np.split(np.asarray(pattern, dtype=bool), ends), strict=True):
+        for active in network.split_pattern(signs):
             low, high = branch.star.interval()
+            above, below = _raised(branch.star), _raised(replace(branch.star, center=-branch.star.center))
             for k, sign in enumerate(active):
-                if low[k] < 0 < high[k]:
-                    row, offset = branch.star.basis[k], branch.star.center[k]
-                    cut = branch.star.intersect(-row, offset) if sign else branch.star.intersect(row, -offset)
-                    branch = replace(branch, star=cut)
+                row = branch.star.basis[k]
+                if sign and low[k] < 0:
+                    branch = replace(branch, star=branch.star.intersect(-row, above[k]))
+                elif not sign and high[k] > 0:
+                    branch = replace(branch, star=branch.star.intersect(row, below[k]))
                 branch = branch.active() if sign else branch.inactive()
             branch = branch.next_layer(layers)
         branch = branch.finish_network(layers)

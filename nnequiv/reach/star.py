@@ -7,7 +7,7 @@ neuron can have both signs on the star, the star is split in two and one half is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import ClassVar
@@ -19,6 +19,7 @@ from nnequiv.control import Control, Stopped
 from nnequiv.network import Network
 from nnequiv.reach.engine import InputSet, Optimum, Piece, interval_bound
 from nnequiv.reach.leaf import Leaf, climb, objective_program
+from nnequiv.reach.steps import Dropped, Entered, Event, Finished, Looked, Solved, Split, Stable
 from nnequiv.relations import Objective
 from nnequiv.sets import StarSet
 from nnequiv.tolerances import STABLE_TOL
@@ -39,13 +40,16 @@ class Star:
     Notes
     -----
     *The pieces cover X.* A split is made by a computed row ``z̃ ≥ 0`` or ``z̃ ≤ 0``, and every input satisfies one
-    of the two, whatever rounding did to the row. A half is dropped only if its margin is proved negative.
+    of the two, whatever rounding did to the row. A half is dropped only if it is proved empty.
     *The bound holds.* On a piece the computed value of neuron k differs from the true one by at most ``error[k]``:
     affine maps add their rounding (:meth:`StarSet.affine_map`), and a ReLU adds nothing because
     ``|relu(z) − relu(z̃)| ≤ |z − z̃|``. A neuron that leaves zero by no more than ``STABLE_TOL`` is not split; the
     amount joins its error. LP bounds hold for any multipliers (:func:`nnequiv.lp.safe_upper`).
+    *The bound is tight.* Planes of nearly equal neurons meet at tiny angles, and there an LP in floats may leave a gap
+    that later layers magnify: it is closed in exact arithmetic (:func:`nnequiv.lp.maximise`).
 
-    Sound: yes, rounding included. Complete: yes, up to rounding. Source: Mo et al. 2024, Eq. 5–8.
+    Sound: yes, rounding included. Complete: yes, up to rounding; with more than 16 free inputs, up to what the LP
+    solver leaves. Source: Mo et al. 2024, Eq. 5–8.
 
     Examples
     --------
@@ -67,6 +71,10 @@ class Star:
         """Every piece, depth-first: memory holds one path of the tree."""
         for leaf in self._leaves(networks, input_set, lp.SOLVERS[self.lp](), control):
             yield leaf.piece(input_set.box)
+
+    def steps(self, networks: Sequence[Network], input_set: InputSet, control: Control) -> Iterator[Event]:
+        """What the search does, one event at a time; its pieces are those of :meth:`pieces`, by the same code."""
+        return self._search(networks, input_set, lp.SOLVERS[self.lp](), control)
 
     def maximise(
         self,
@@ -102,43 +110,60 @@ class Star:
         return Optimum(lower, max(upper, lower), index, witness, pieces, 0, solver.solved, reason, proof)
 
     def _leaves(self, networks, input_set, solver, control) -> Iterator[Leaf]:
+        return (event.branch for event in self._search(networks, input_set, solver, control) if type(event) is Finished)
+
+    def _search(self, networks, input_set, solver, control) -> Iterator[Event]:
         """The search: take a branch, push it to its leaf, put the other half of every split on the stack."""
         start = StarSet.from_input_set(input_set)
         layers = list(chain.from_iterable(network.layers for network in networks))
+        places = [(n, k) for n, network in enumerate(networks) for k in range(len(network.layers))]
         ends = np.cumsum([len(network.layers) for network in networks]) - 1  # indices of the output layers
-        stack = [Leaf(start, start.affine_map(layers[0].weight, layers[0].bias))]
+        stack, finished = [("", Leaf(start, start.affine_map(layers[0].weight, layers[0].bias)))], 0
         while stack:
-            branch = stack.pop()
+            path, branch = stack.pop()
             while branch is not None and branch.layer < len(layers):
                 control.check()
+                place = (*places[branch.layer], branch.neuron)
+                if branch.neuron == 0:
+                    yield Entered(path, place, branch)
                 if branch.layer in ends:
                     branch = branch.finish_network(layers)
                 elif branch.neuron == layers[branch.layer].n_out:
                     branch = branch.next_layer(layers)
                 else:
-                    branch, other = self._step_relu(branch, solver)
+                    branch, other = yield from self._step_relu(path, place, branch, solver)
                     if other is not None:
-                        stack.append(other)
+                        stack.append((path + "-", other))
+                        path += "+"
             if branch is not None:
-                yield branch
+                yield Finished(path, place, branch, finished)
+                finished += 1
 
-    def _step_relu(self, branch: Leaf, solver) -> tuple[Leaf | None, Leaf | None]:
-        """One neuron: its range on the star; then keep it, zero it, or split the star (Mo et al. 2024, Eq. 7)."""
-        k, star = branch.neuron, branch.star
+    def _step_relu(self, path: str, place, branch: Leaf, solver) -> Generator[Event, None, tuple]:
+        """One neuron: its range on the star; then keep it, zero it, or split the star (Mo et al. 2024, Eq. 7).
+
+        Yields what it does, and returns the branch and the other half, or None in their place.
+        """
+        k, star, at = branch.neuron, branch.star, (path, place, branch)
         low, high = (bound.item() for bound in star.interval([k]))
+        yield Looked(*at, low, high)
         zero = max(STABLE_TOL * min(1.0, max(-low, high)), 2 * star.error[k])  # within its error a sign means nothing
         if not self.intervals or low < -zero < zero < high:
-            most, _ = lp.maximise(solver, *star.objective(k))
+            most, point = lp.maximise(solver, *star.objective(k))
+            yield Solved(*at, 1.0, star.center[k] + most, point)
             if most == -np.inf:  # proved empty; anything else is kept
+                yield Dropped(*at)
                 return None, None
             high = min(high, star.center[k] + most)
             if high > zero:
-                least, _ = lp.maximise(solver, *star.objective(k, sign=-1.0))
+                least, point = lp.maximise(solver, *star.objective(k, sign=-1.0))
+                yield Solved(*at, -1.0, star.center[k] - least, point)
                 low = max(low, star.center[k] - least)
-        if low >= -zero:
-            return branch.active(violation=max(-low, 0.0)), None
-        if high <= zero:
-            return branch.inactive(violation=max(high, 0.0)), None
+        if low >= -zero or high <= zero:
+            yield Stable(*at, low >= -zero, low, high)
+            violation = max(-low, 0.0) if low >= -zero else max(high, 0.0)
+            return (branch.active(violation) if low >= -zero else branch.inactive(violation)), None
         row, offset = star.basis[k], star.center[k]
+        yield Split(*at, low, high, row, offset)
         above, below = star.intersect(-row, offset), star.intersect(row, -offset)
         return replace(branch, star=above).active(), replace(branch, star=below).inactive()

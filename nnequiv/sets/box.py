@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +35,10 @@ class Box:
 
     lower: np.ndarray
     upper: np.ndarray
+
+    if TYPE_CHECKING:  # what callers may give; __post_init__ makes arrays of it
+
+        def __init__(self, lower: ArrayLike, upper: ArrayLike) -> None: ...
 
     def __post_init__(self):
         lower = np.array(self.lower, dtype=np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from nnequiv.lp import HighspySolver, LPError, margin, solve_scaled
 from nnequiv.rounding import dot_error, rounded_up
 from nnequiv.sets.box import Box
 from nnequiv.tolerances import MARGIN_TOL
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +48,10 @@ class Polytope:
     matrix: np.ndarray
     bound: np.ndarray
     within: Box | None = None
+
+    if TYPE_CHECKING:  # what callers may give; __post_init__ makes arrays of it
+
+        def __init__(self, matrix: ArrayLike, bound: ArrayLike, within: Box | None = None) -> None: ...
 
     def __post_init__(self):
         matrix = np.array(self.matrix, dtype=np.float64)

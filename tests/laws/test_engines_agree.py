@@ -28,11 +28,11 @@ from tests.oracles.random_pairs import KINDS, random_pair
 ENGINES = [
     (Vertices(), 1e-9),
     (Vertices("exact"), 1e-9),
-    (Star(lp="highspy"), 2e-5),  # on the border of a polytope a witness may keep 1e-6 of a row inside
-    pytest.param(Star(), 2e-5, marks=pytest.mark.slow),  # the same algorithm, at 3 ms an LP
+    (Star(lp="highspy"), 1e-9),
+    pytest.param(Star(), 1e-9, marks=pytest.mark.slow),  # the same algorithm, at 3 ms an LP
     (Skeleton(), 1e-9),
     (BranchAndBound(), 1e-7),  # on noise of 1e-10 its bounds meet rounding before that
-    (Milp(), 1e-3),  # as far as HiGHS keeps its tolerance
+    (Milp(), 1e-9),
 ]
 
 #: One pair of every kind, and ninety-one more (2,002 pairs) when asked for.

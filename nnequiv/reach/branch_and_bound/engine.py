@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -95,7 +96,7 @@ class BranchAndBound:
     relative: float = 0.0
     memory: float = 500.0
     tasks: int = 0
-    name = "branch-and-bound"
+    name: ClassVar[str] = "branch-and-bound"
 
     def maximise(
         self,

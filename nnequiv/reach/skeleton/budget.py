@@ -9,8 +9,6 @@ import numpy as np
 
 from nnequiv.reach.skeleton.plan import Plan
 
-#: Vertices beyond which larger parts are no faster.
-BEST_CAP = 400_000
 #: Of the memory budget for parts at their cap; cuts need room on top.
 SHARE = 0.64
 #: Of a layer's neurons that are not negative everywhere in a part, until the first part shows how many.
@@ -37,7 +35,7 @@ class Budget:
         d, width = self.d, max(width, self.widths[min(step, len(self.widths) - 1)])
         # Bytes: rows in two buffers and in parts put aside, of which there are more if layers are wide; edges.
         vertex = (2.2 + width / 30) * 8 * (width + 2) + 1.5 * d * (40 + 2 * (d - 1))
-        return min(BEST_CAP, SHARE * self.memory * 1e6 / vertex)
+        return SHARE * self.memory * 1e6 / vertex
 
     def learn_growth(self, step: int, grown: float) -> None:
         self.growth[step] = (self.growth[step] + grown) / 2

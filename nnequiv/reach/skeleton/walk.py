@@ -29,6 +29,8 @@ from nnequiv.rounding import UNDERFLOW, dot_error
 
 #: Vertices from which on a walk is worth dividing among processes.
 WORTH_DIVIDING = 20_000
+#: Vertices to reserve room for at most: a huge budget need not be there from the start.
+ROOM = 500_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +133,7 @@ class Walk:
             self._complex.load(part)
         self._complex.near_misses = state.near_misses
         self.state, self._grown = state, None
-        self._complex.room = int(1.1 * self._cap())
+        self._complex.room = int(min(ROOM, 1.1 * self._cap()))
         self.boxes = part_box(self.plan, state, part.rows)
 
     def _put_aside(self) -> tuple[State, Part]:
