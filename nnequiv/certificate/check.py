@@ -40,7 +40,8 @@ import numpy as np
 
 FORMAT = "nnequiv certificate 2"
 SLOPE_BITS = 48  # of the slopes s, which the checker chooses by itself
-MOST_BYTES, MOST_OBJECTIVES, MOST_WEIGHT = 2**26, 100_000, 2**52  # no file may exhaust the machine
+MOST_BYTES, MOST_LAYERS, MOST_OBJECTIVES, MOST_WEIGHT = 2**26, 200, 100_000, 2**52  # no file may exhaust the machine
+Network = namedtuple("Network", "inputs outputs exact matrices label")
 Report = namedtuple("Report", "accepted text")  # the text: what is proved, or the first thing that is wrong
 
 
@@ -73,7 +74,7 @@ def read(source) -> dict:
     with open(source, "rb") as file:
         text = (gzip.open(file) if file.peek(2)[:2] == b"\x1f\x8b" else file).read(MOST_BYTES + 1)
     need(len(text) <= MOST_BYTES, "the file is too large")
-    numbers = dict(parse_float=str, parse_constant=str, parse_int=lambda text: int(text) if len(text) < 20 else text)
+    numbers: dict = dict(parse_float=str, parse_constant=str, parse_int=lambda d: int(d) if len(d) < 20 else d)
     return json.loads(text, object_pairs_hook=distinct, **numbers)
 
 
@@ -88,15 +89,18 @@ def augmented(weight, bias, width: int) -> list:
     return [*([*row, b] for row, b in zip(weight, bias)), [0.0] * width + [1.0]]
 
 
-def network(name: str, record: dict) -> tuple:
-    """The layers, augmented, and what to call it."""
+def network(name: str, record: dict, leaf) -> Network:
+    """A network, exactly as written; ``matrices`` are what leaves of this kind use."""
     need(name.isascii() and name.isidentifier() and len(name) <= 50, "a network's name is no short identifier")
+    need(0 < len(record["layers"]) <= MOST_LAYERS, f"{name} has no layers, or too many")
     layers, width = [], len(record["layers"][0]["weight"][0])
     for layer in record["layers"]:
         layers.append((floats(layer["weight"], len(layer["bias"]), width), floats(layer["bias"], len(layer["bias"]))))
         width = len(layer["bias"])
     need(record["sha256"] == digest(layers), f"{name} is not the network that its SHA-256 names")
-    return [augmented(weight, bias, len(weight[0])) for weight, bias in layers], f"{name} {record['sha256'][:12]}"
+    rows = [augmented(weight, bias, len(weight[0])) for weight, bias in layers]
+    exact, matrices = [Leaf.matrix(some) for some in rows], [leaf.matrix(some) for some in rows]
+    return Network(len(rows[0][0]) - 1, width, exact, matrices, f"{name} {record['sha256'][:12]}")
 
 
 def objectives(question: dict, m: int, f: str, g: str) -> tuple:
@@ -105,7 +109,7 @@ def objectives(question: dict, m: int, f: str, g: str) -> tuple:
     if kind == "difference":  # f_i − g_i − ε_i, and g_i − f_i − ε_i
         outputs = [whole(i, m) for i in question["outputs"]]
         epsilon = floats(question["epsilon"], len(outputs))
-        need(outputs and min(epsilon) >= 0, "no output is named, or an epsilon is negative")
+        need(0 < len(outputs) <= m and min(epsilon) >= 0, "no output is named, or too many, or an epsilon is negative")
         margin = f" - {epsilon[0] if len(set(epsilon)) == 1 else epsilon}" if any(epsilon) else ""
         rows = [(-Fraction(e), [(sign, 0, i), (-sign, 1, i)]) for i, e in zip(outputs, epsilon) for sign in (1, -1)]
         return f"|{f}_i - {g}_i|{margin} over i in {outputs}", [([row], []) for row in rows]
@@ -119,18 +123,17 @@ def objectives(question: dict, m: int, f: str, g: str) -> tuple:
         return words, [([(0, [(1, 1, j), (-1, 1, i)]) for j in above], guards[i]) for i, above in chosen]
     need(kind == "order", "unknown question")
     i, j = whole(question["i"], m), whole(question["j"], m)
-    rows = [[(0, [(1, 0, a), (-1, 0, b)]), (0, [(1, 1, b), (-1, 1, a)])] for a, b in ((i, j), (j, i))]
-    return f"lead of opposite signs, in {f} and {g}, of output {i} over {j}", [(goals, []) for goals in rows]
+    swapped = [[(0, [(1, 0, a), (-1, 0, b)]), (0, [(1, 1, b), (-1, 1, a)])] for a, b in ((i, j), (j, i))]
+    return f"lead of opposite signs, in {f} and {g}, of output {i} over {j}", [(goals, []) for goals in swapped]
 
 
 class Leaf:
     """All forms on a leaf: of ``sides``, which are f's outputs, g's, and half-spaces; (z, relu(z), row) of all neurons.
-    A form is (table, columns, shift), of whole numbers: a row of ``table / 2**shift`` is the center of a value and its
-    generators that are not 0; ``columns`` are the numbers of the e that these belong to.
-    """
+    A form is (table, columns, shift), of whole numbers: a row of ``table / 2**shift`` is a value's center and those of
+    its generators that may not be 0; these belong to the e whose numbers are in ``columns``."""
 
     def __init__(self, sides, box, signs: dict):
-        self.first, self.signs, self.empty, self.neurons, self.sides = len(box) + 2, signs, False, [], []
+        self.first, self.signs, self.empty, self.neurons, self.sides = len(box) + 2, signs, False, list[tuple](), []
         x, ends = self.inputs(box)
         for *hidden, last in sides:
             form, known = x, ends
@@ -221,18 +224,18 @@ def children(node, box: list, signs: dict, left) -> list:
 
 def prove(upper: Fraction, nodes, rows, sides, box, leaf, progress) -> None:
     """Each node, in preorder, takes the part that is next; an inner node gives two back."""
-    parts = [(box, {}, range(len(rows)))]
+    parts: list = [(box, {}, range(len(rows)))]
     for position, node in enumerate(nodes):
         try:
             need(parts, "no part is left for it")
-            part = parts.pop()
-            if node[0] != "leaf":
-                parts += reversed(children(node, *part))
-                continue
-            here, given = leaf(sides, *part[:2]), dict(node[1])
-            for o in () if here.empty else part[2]:
-                value, weight = here.bound(*rows[o], given.get(o, [["goal", 0, 1]]))
-                need(value <= weight * upper if weight else value < 0, f"objective {o} is not proved")
+            box, signs, left = parts.pop()
+            if node[0] == "leaf":
+                here, given = leaf(sides, box, signs), dict(node[1])
+                for o in () if here.empty else left:
+                    value, weight = here.bound(*rows[o], given.get(o, [["goal", 0, 1]]))
+                    need(value <= weight * upper if weight else value < 0, f"objective {o} is not proved")
+            else:
+                parts += reversed(children(node, box, signs, left))
         except Exception as error:
             raise ValueError(f"node {position}: {str(error) or type(error).__name__}") from None
         progress(position + 1, len(nodes))
@@ -242,14 +245,14 @@ def prove(upper: Fraction, nodes, rows, sides, box, leaf, progress) -> None:
 def claim(record: dict, networks: dict, leaf, progress) -> str:
     """Check one claim; what it says, in words."""
     names, region, lower, upper = (record[key] for key in ("networks", "input_set", "lower", "upper"))
-    f, g = (networks[name][0] for name in names)
-    n, m, count = len(f[0][0]) - 1, len(f[-1]) - 1, len(region["bound"])
-    need((n, m) == (len(g[0][0]) - 1, len(g[-1]) - 1), "the networks do not fit")
+    f, g = (networks[name] for name in names)
+    n, m, count = f.inputs, f.outputs, len(region["bound"])
+    need((n, m) == (g.inputs, g.outputs), "the networks do not fit")
     box = list(zip(floats(region["lower"], n), floats(region["upper"], n)))
     need(all(a <= b for a, b in box), "the box is empty")
-    excess = augmented(floats(region["matrix"], count, n), [-b for b in floats(region["bound"], count)], n)
-    sides = f, g, [excess]  # matrix x − bound, as one more network
-    exact, matrices = ([[kind.matrix(layer) for layer in layers] for layers in sides] for kind in (Leaf, leaf))
+    excess = augmented(
+        floats(region["matrix"], count, n), [-b for b in floats(region["bound"], count)], n
+    )  # one more network
     words, rows = objectives(record["question"], m, *names)
     relation = record["question"]["kind"] != "difference" or any(goals[0][0] for goals, _ in rows)
     rows = [(goals, guards + [(0, [(-1, 2, k)]) for k in range(count)]) for goals, guards in rows]
@@ -257,30 +260,30 @@ def claim(record: dict, networks: dict, leaf, progress) -> str:
     if lower is not None:
         lower, point = floats(lower), floats(record["witness"], n)
         need(all(a <= x <= b for (a, b), x in zip(box, point)), "the witness is outside the box")
-        at = Leaf(exact, [(x, x) for x in point], {})  # nothing is open: the forms are the values
+        sides = f.exact, g.exact, [Leaf.matrix(excess)]
+        at = Leaf(sides, [(x, x) for x in point], {})  # nothing is open: the forms are the values
         values = [[[at.bound(some, [], [["goal", k, 1]])[0] for k in range(len(some))] for some in row] for row in rows]
-        value = max((min(goals) for goals, guards in values if min(guards, default=0) >= 0), default=None)
-        need(value is not None and value >= lower, "the witness does not attain lower")
+        value = max((min(goals) for goals, guards in values if min(guards, default=0) >= 0), default=-math.inf)
+        need(value >= lower, "the witness does not attain lower")
         left, verdict = f"{lower!r} <= ", "NOT_EQUIVALENT: " * (value > 0)
     if upper is not None:
         upper = floats(upper)
-        prove(Fraction(upper), record["proof"], rows, matrices, box, leaf, progress)
+        sides = f.matrices, g.matrices, [leaf.matrix(excess)]
+        prove(Fraction(upper), record["proof"], rows, sides, box, leaf, progress)
         right, verdict = f" <= {upper!r}", "EQUIVALENT: " if upper <= 0 else verdict
     need(left or right, "nothing is claimed")
     where = " x ".join(f"[{a!r}, {b!r}]" for a, b in box) if n <= 6 else f"the stated box of {n} inputs"
     where += f" and {count} half-spaces" if count else ""
-    return (
-        f"{verdict * relation}{left}max {words}{right}, on {where} ({', '.join(networks[name][1] for name in names)})"
-    )
+    return f"{verdict * relation}{left}max {words}{right}, on {where} ({f.label}, {g.label})"
 
 
 def check(source, leaf=Leaf, progress=lambda done, total: None) -> Report:
     """Check a certificate: a file's name or its record. Whatever is wrong with it, the answer is a refusal."""
-    place, proved = "", []
+    place, proved = "", list[str]()
     try:
         record = source if isinstance(source, dict) else read(source)
         need(record["format"] == FORMAT and record["claims"], "unknown format, or nothing is claimed")
-        networks = {name: network(name, entry) for name, entry in record["networks"].items()}
+        networks = {name: network(name, entry, leaf) for name, entry in record["networks"].items()}
         for entry in record["claims"]:
             place = f"claim {len(proved)}: "
             proved.append(claim(entry, networks, leaf, progress))

@@ -13,7 +13,7 @@ import numpy as np
 if __package__:
     from nnequiv.certificate.check import Leaf, check
 else:
-    from check import Leaf, check
+    from check import Leaf, check  # type: ignore[no-redef]
 
 UNIT, TINY = 2.0**-53, 2.0**-1074
 

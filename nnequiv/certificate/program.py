@@ -188,7 +188,7 @@ def multipliers_of(program: Program, fixed: np.ndarray, bound: float) -> Found:
     weights = _whole(program, weights)
     value = program.upper(weights)
     for part in np.flatnonzero(fixed & (value > bound)) if count else ():
-        better = _whole(program, _by_simplex(program, part, bound))
+        better = _whole(program, _by_simplex(program, int(part), bound))
         if (new := program.upper(better)[part]) < value[part]:
             weights[part], value[part] = better[part], new
     residual = program.objective - (weights[:, None, :] @ program.rows.matrix)[:, 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from nnequiv.certificate.write import Certificate, certify, statement_of
 from nnequiv.control import Control
@@ -46,10 +47,11 @@ def certify_repair(
     """
     if any(answer.asked is None for answer in (*before, *after)):
         raise ValueError("an answer does not hold what was asked: it was read from JSON")
-    networks, statements = {}, []
+    networks: dict[str, Any] = {}
+    statements = []
     for name, answers in (("before", before), ("after", after)):
         for answer in answers:
-            asked = answer.asked
+            asked: Any = answer.asked
             networks |= {"f": asked.f, name: asked.g}
             statement = statement_of(answer, asked.f, asked.g, asked.input_set, asked.question, ("f", name))
             upper = target if name == "after" else None if statement.upper is None else ROOM * statement.upper

@@ -1,16 +1,20 @@
 """The command ``check``: an independent re-check of a certificate; and what ``--certificate FILE`` does.
 
-Exit codes of ``check``: 0 and the proved claims in one line, 1 and the first thing that is wrong, 2 bad input.
+Exit codes of ``check``: 0 and the proved claims in one line, 1 and the first thing that is wrong, 2 bad input,
+3 stopped by the time limit.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
+from pathlib import Path
 
 from tqdm import tqdm
 
 import nnequiv as nq
-from nnequiv.cli.shared import DONE, NOT_EQUIVALENT, add_command
+from nnequiv.cli.shared import DONE, NOT_EQUIVALENT, UNKNOWN, add_command
+from nnequiv.io.files import check_folder
 
 
 def add_check(commands) -> None:
@@ -26,6 +30,7 @@ def add_check(commands) -> None:
         help="the certificate must be about this network (.npz, .nnet, .onnx), under this name",
     )
     parser.add_argument("--fast", action="store_true", help="rigorous floating-point bounds instead of exact numbers")
+    parser.add_argument("--time-limit", type=float, metavar="S", help="seconds; then stop, with nothing proved")
 
 
 def _run_check(arguments) -> int:
@@ -35,21 +40,43 @@ def _run_check(arguments) -> int:
         if not (name and equals and path):
             raise ValueError(f"--network is {entry!r}: it must be NAME=FILE")
         networks[name] = nq.load(path)
+    control = nq.Control(time_limit=arguments.time_limit)
     certificate = nq.Certificate.load(arguments.certificate)
-    with tqdm(unit=" nodes", disable=not sys.stderr.isatty(), delay=1.0, leave=False) as bar:
+    with tqdm(total=_nodes(certificate), unit=" nodes", disable=not sys.stderr.isatty(), delay=1.0, leave=False) as bar:
 
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+        def show(*_) -> None:
+            bar.update()
+            control.check()
 
         report = nq.check_certificate(certificate, networks, fast=arguments.fast, progress=show)
+    if not report.accepted and control.remaining == 0:
+        print(f"stopped by the time limit: {report.text}")
+        return UNKNOWN
     print(report.text)
     return DONE if report.accepted else NOT_EQUIVALENT
 
 
+def _nodes(certificate: nq.Certificate) -> int:
+    """Of all claims; 0 if the record is too broken to tell: the checker will say so."""
+    try:
+        return sum(len(claim["proof"]) for claim in certificate.record["claims"])
+    except (KeyError, TypeError):
+        return 0
+
+
 def add_certificate(parser) -> None:
     """The option of the questions."""
-    parser.add_argument("--certificate", metavar="FILE", help="write the answer with its proof (.json or .json.gz)")
+    help = "write the answer with its proof (.json or .json.gz)"
+    parser.add_argument("--certificate", type=_writable, metavar="FILE", help=help)
+
+
+def _writable(name: str) -> str:
+    """Refused before any work is done."""
+    try:
+        check_folder(Path(name).parent)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return name
 
 
 def write_certificate(arguments, answer) -> list[str]:
@@ -65,5 +92,5 @@ def write_certificate(arguments, answer) -> list[str]:
         print(f"nnequiv: no certificate was written: {error}", file=sys.stderr)
         return []
     certificate.save(arguments.certificate)
-    nodes = sum(len(claim["proof"]) for claim in certificate.record["claims"])
-    return [f"certificate of {nodes} nodes in {arguments.certificate}: nnequiv check {arguments.certificate}"]
+    name, nodes = arguments.certificate, _nodes(certificate)
+    return [f"certificate of {nodes} nodes in {name}: nnequiv check {name}"]

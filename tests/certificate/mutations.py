@@ -128,6 +128,46 @@ def change_the_tree(rng, record):
             node[2] = _moved(rng, node[2])
 
 
+def subtree_end(proof: list, start: int) -> int:
+    """Where the subtree that begins at a node ends."""
+    wanted = 1
+    for position in range(start, len(proof)):
+        wanted += 1 if proof[position][0] != "leaf" else -1
+        if not wanted:
+            return position + 1
+    return len(proof)
+
+
+def lose_a_child(rng, record):
+    """A split and one of its subtrees taken out: what is left is a tree again."""
+    proof = record["claims"][0]["proof"]
+    splits = [k for k, node in enumerate(proof) if node[0] != "leaf"]
+    if splits:
+        k = splits[rng.integers(len(splits))]
+        middle = subtree_end(proof, k + 1)
+        end = subtree_end(proof, middle)
+        proof[k:end] = proof[k + 1 : middle] if rng.random() < 0.5 else proof[middle:end]
+
+
+def copy_a_subtree(rng, record):
+    """One subtree in the place of another: a tree again."""
+    proof = record["claims"][0]["proof"]
+    if proof:
+        i, j = (int(k) for k in rng.integers(len(proof), size=2))
+        proof[i : subtree_end(proof, i)] = copy.deepcopy(proof[j : subtree_end(proof, j)])
+
+
+def lower_an_epsilon(rng, record):
+    question = record["claims"][0]["question"]
+    for name in ("epsilon", "margin"):
+        values = question.get(name)
+        values = values if isinstance(values, list) else [values]
+        if values[0] is not None:
+            k = int(rng.integers(len(values)))
+            values[k] = (float.fromhex(values[k]) * (1 - float(rng.choice([1e-9, 1e-3, 0.5])))).hex()
+            question[name] = values if name == "epsilon" else values[0]
+
+
 def change_a_leaf(rng, record):
     leaves = [node for node in record["claims"][0]["proof"] if node[0] == "leaf" and node[1]]
     if not leaves:
@@ -170,6 +210,9 @@ CHANGES = (
     change_a_claimed_number,
     change_a_whole_number,
     change_the_tree,
+    lose_a_child,
+    copy_a_subtree,
+    lower_an_epsilon,
     change_a_leaf,
     put_nonsense,
     remove_something,
@@ -177,10 +220,14 @@ CHANGES = (
 )
 
 
-def mutated(rng, record: dict):
+#: Those that change nothing but the proof.
+OF_THE_PROOF = (change_the_tree, lose_a_child, copy_a_subtree, change_a_leaf)
+
+
+def mutated(rng, record: dict, changes=CHANGES):
     """A changed copy and the name of the change; changes that do not apply to a record are not counted."""
     while True:
-        change = CHANGES[rng.integers(len(CHANGES))]
+        change = changes[rng.integers(len(changes))]
         result = copy.deepcopy(record)
         change(rng, result)
         if change is nest_deeply or result != record:
@@ -207,22 +254,33 @@ def objectives_of(question: dict, n_outputs: int):
     return (nq.Top1(margin) if question["k"] == 1 else nq.TopK(question["k"])).objectives(n_outputs)
 
 
-def is_true(claim: dict, networks: dict) -> bool:
-    """Whether a claim holds, by exact enumeration."""
+def _asked(claim: dict, networks: dict):
+    """Networks, input set and objectives of a claim, as the library knows them."""
     pair = [_network(networks[name]) for name in claim["networks"]]
     region = claim["input_set"]
     lower, upper, bound = ([float.fromhex(v) for v in region[name]] for name in ("lower", "upper", "bound"))
     box = nq.Box(lower, upper)
     matrix = [[float.fromhex(v) for v in row] for row in region["matrix"]]
     input_set = nq.Polytope(matrix, bound, within=box) if matrix else box
-    objectives = objectives_of(claim["question"], pair[0].n_outputs)
+    return pair, input_set, objectives_of(claim["question"], pair[0].n_outputs)
+
+
+def exact_largest(claim: dict, networks: dict) -> Fraction | None:
+    """The largest objective on the input set, by exact enumeration; None if none has a value anywhere."""
+    pair, input_set, objectives = _asked(claim, networks)
+    return nq.Vertices("exact").exact_maximum(pair, input_set, objectives) if objectives else None
+
+
+def is_true(claim: dict, networks: dict) -> bool:
+    """Whether a claim holds."""
+    pair, input_set, objectives = _asked(claim, networks)
     if claim["lower"] is not None:
         point = [float.fromhex(v) for v in claim["witness"]]
         outputs = [y for network in pair for y in evaluate_exact(network, point)]
         values = [v for o in objectives if (v := o.exact_value(outputs)) is not None]
         if not input_set.contains(point) or not values or max(values) < Fraction(float.fromhex(claim["lower"])):
             return False
-    if claim["upper"] is None or not objectives:
+    if claim["upper"] is None:
         return True
-    largest = nq.Vertices("exact").exact_maximum(pair, input_set, objectives)
+    largest = exact_largest(claim, networks)
     return largest is None or largest <= Fraction(float.fromhex(claim["upper"]))

@@ -65,6 +65,19 @@ def test_the_option_of_the_questions(tmp_path):
     assert len(lines) == 1 and run(str(tmp_path / "c.json")) == 0
 
 
+def test_a_folder_that_is_not_there_is_refused_before_the_work(tmp_path, capsys):
+    parser = Parser()
+    add_certificate(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--certificate", str(tmp_path / "none" / "c.json")])
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_the_time_limit_is_no_verdict(folder, capsys):
+    assert run(f"{folder}/c.json.gz", "--time-limit", "0") == 3
+    assert capsys.readouterr().out.startswith("stopped by the time limit")
+
+
 def test_an_answer_without_a_proof_is_not_lost(tmp_path, capsys):
     parser = argparse.ArgumentParser()
     add_certificate(parser)

@@ -8,7 +8,7 @@ import pytest
 import nnequiv as nq
 from nnequiv.certificate import NotProved, Statement, certificate, certify, check_certificate
 from nnequiv.relations import discrepancy_objectives
-from tests.certificate.mutations import is_true, mutated
+from tests.certificate.mutations import OF_THE_PROOF, exact_largest, is_true, mutated
 from tests.oracles.random_pairs import random_pair
 
 SEEDS = (0, 2, 4, 6, 13, 18, 19, 22, 24, 36)
@@ -75,6 +75,27 @@ def test_the_last_float_below_the_maximum_is_never_proved(seed):
         for fast in (False, True):
             report = check_certificate(proof, fast=fast)
             assert not report.accepted, f"seed {seed}, {kind}, {room}: {report.text}"
+
+
+def just_false(record: dict) -> None:
+    """Claim the last float below the largest value."""
+    claim = record["claims"][0]
+    largest = exact_largest(claim, record["networks"])
+    below = float(largest)
+    below = below if Fraction(below) < largest else float(np.nextafter(below, -np.inf))
+    claim.update(lower=None, upper=below.hex())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_change_of_a_proof_proves_what_is_just_false(seed):
+    rng = np.random.default_rng(seed)
+    trees = [entry for entry in records() if len(entry[1]["claims"][0]["proof"]) > 2]
+    for name, record in trees[seed::4]:
+        just_false(record)
+        for k in range(30):
+            changed, change = mutated(rng, record, OF_THE_PROOF)
+            report = check_certificate(nq.Certificate(changed), fast=k % 2 == 1)
+            assert not report.accepted, f"{name}, change {k} with seed {seed}, {change}: {report.text}"
 
 
 @pytest.mark.slow
