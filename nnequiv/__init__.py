@@ -6,6 +6,7 @@ from nnequiv.control import Control, Stopped
 from nnequiv.datasets import Dataset, digits
 from nnequiv.equivalence import check_equivalence, enumerate_pieces, max_discrepancies, max_discrepancy
 from nnequiv.io import load, load_box, save
+from nnequiv.io.mnist import mnist
 from nnequiv.merge import merge, side_by_side
 from nnequiv.network import Layer, Network
 from nnequiv.reach.branch_and_bound import BranchAndBound
@@ -13,7 +14,7 @@ from nnequiv.reach.milp import Milp
 from nnequiv.reach.skeleton import Skeleton
 from nnequiv.reach.star import Star
 from nnequiv.reach.vertices import Vertices
-from nnequiv.regions import Regions, survey
+from nnequiv.regions import Regions, steps, survey
 from nnequiv.relations import Epsilon, Order, Top1, TopK
 from nnequiv.repair import LastLayer, Repair, Violation, best_last_layer, repair
 from nnequiv.results import Discrepancy, Equivalence, Verdict
@@ -61,9 +62,11 @@ __all__ = [
     "max_discrepancies",
     "max_discrepancy",
     "merge",
+    "mnist",
     "repair",
     "save",
     "side_by_side",
     "size",
+    "steps",
     "survey",
 ]

@@ -25,6 +25,8 @@ class Dataset:
     train_points, test_points : (k, n) arrays
         One image a row, pixels in [0, 1].
     train_labels, test_labels : (k,) int arrays
+    note : str
+        What a reader of results must know of the files, if anything.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Dataset:
     train_labels: np.ndarray
     test_points: np.ndarray
     test_labels: np.ndarray
+    note: str = ""
 
 
 def digits(rng: np.random.Generator, train: int = 1297) -> Dataset:

@@ -15,11 +15,13 @@ from nnequiv.compression import Compressed, size
 from nnequiv.control import Stopped
 from nnequiv.datasets import Dataset, digits
 from nnequiv.io.files import check_folder
+from nnequiv.io.mnist import mnist
 from nnequiv.io.npz import save_npz
 from nnequiv.network import Network
 from nnequiv.pipeline import (
     CONTROLS,
     KINDS,
+    RECIPES,
     Measured,
     Recipe,
     agreement,
@@ -31,7 +33,7 @@ from nnequiv.pipeline import (
     worst,
 )
 from nnequiv.reach.engine import Engine
-from nnequiv.repair import Repair, repair
+from nnequiv.repair import LastLayer, Repair, best_last_layer, repair
 from nnequiv.repair.loop import check_target
 from nnequiv.report import control_record, interval, markdown, summary_table, write_report
 from nnequiv.sets import Box
@@ -52,6 +54,7 @@ class Demo:
     original: Network
     compressed: Compressed
     out: Repair
+    last_layer: LastLayer
     images: np.ndarray
     input_sets: tuple[Box, ...]
     heldout_sets: tuple[Box, ...]
@@ -68,25 +71,32 @@ class Demo:
 def run_demo(
     folder,
     compression: str = "narrow",
-    target: float = 2.0,
+    target: float | None = None,
     seed: int = 0,
     *,
+    data: str = "digits",
+    data_dir=None,
     recipe: Recipe | None = None,
     engine: str | Engine = "auto",
     say: Callable[[str], None] | None = None,
 ) -> Demo:
-    """Train f on the digits, compress it, repair it, prove it, and write the report into a folder.
+    """Train f on handwritten digits, compress it, repair it, prove it, and write the report into a folder.
 
     Parameters
     ----------
     folder : str or path
         Made if it is missing. Gets ``report.md``, ``report.json``, four figures, three networks and the proof.
     compression : {"narrow", "prune", "quantize"}
-    target : float
-        Repaired means: every output within this of f's, on every input set.
+    target : float, optional
+        Repaired means: every output within this of f's, on every input set. By default the recipe's.
     seed : int
         Decides everything random.
+    data : {"digits", "mnist"}
+        The 8 × 8 digits of the package, or full MNIST (:func:`nnequiv.mnist`).
+    data_dir : str or path, optional
+        Where MNIST's files are.
     recipe : Recipe, optional
+        By default the one of the data set.
     engine : str or engine
     say : callable, optional
         Gets a line of text now and then, and the table at the end.
@@ -103,20 +113,28 @@ def run_demo(
     Stopped
         If repair was interrupted; nothing is written then.
     """
-    recipe, say, started = recipe or Recipe(), say or (lambda line: None), time.perf_counter()
-    check_target(target)
+    say, started = say or (lambda line: None), time.perf_counter()
     if compression not in KINDS:
         raise ValueError(f"compression is {compression!r}: choose one of {', '.join(KINDS)}")
+    if data not in RECIPES:
+        raise ValueError(f"data is {data!r}: choose one of {', '.join(RECIPES)}")
+    recipe = recipe or RECIPES[data]
+    target = recipe.target if target is None else target
+    check_target(target)
     folder = _writable(folder)
-    data = digits(_stream(seed, SPLIT))
+    data = digits(_stream(seed, SPLIT)) if data == "digits" else mnist(data_dir)
+    if data.note:
+        say(f"{data.name}: {data.note}.")
     f = train_original(data, recipe, _stream(seed, TRAIN))
-    g0, how = compress_to(f, compression, data, recipe.drop)
+    g0, how = compress_to(f, compression, data, recipe.drop, recipe.judged)
     images, sets, heldout = _input_sets(f, g0, data, recipe, seed)
     say(f"f: {_name(f)}, right on {_right(f, data)} of test images. g: {how}, {_name(g0)}, {_right(g0, data)}.")
     out = _checked(_repair(f, g0, sets, data, target, recipe, seed, engine, say), folder, say)
     before = measure(f, g0, sets, heldout, data, engine, known=out.history[0].discrepancies)
     after = measure(f, out.network, sets, heldout, data, engine, known=out.discrepancies)
-    controls = {}
+    say("The best last layer over the repaired hidden layers.")
+    last = best_last_layer(f, out.network, sets, engine=engine)
+    controls = {"repaired, best last layer": measure(f, last.network, sets, heldout, data, engine)}
     for number, name in enumerate(CONTROLS):
         say(f"Control: {name}.")
         g = train_control(name, f, g0, sets, data, recipe, _stream(seed, CONTROL + number))
@@ -128,7 +146,8 @@ def run_demo(
     }
     record = _record(data, how, seed, f, before, after, out, controls) | agree
     record["seconds"] = round(time.perf_counter() - started, 3)
-    demo = Demo(f, g0, out, images, tuple(sets), tuple(heldout), before, after, controls, record)
+    record["last_layer"] = {key: getattr(last, key) for key in ("lower", "upper", "lower_bound", "gap", "optimal")}
+    demo = Demo(f, g0, out, last, images, tuple(sets), tuple(heldout), before, after, controls, record)
     _write(folder, demo, data, recipe)
     say("\n" + summary_table(record) + "\n")
     say(f"Proved: within {target:g} of f on all input sets." if out.proved else f"NOT proved: {out.reason}.")

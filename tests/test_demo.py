@@ -33,7 +33,7 @@ def test_the_record_has_every_field(demo):
         "discrepancy": ("before", "after"),
         "heldout": ("before", "after"),
         "agreement": ("before", "after"),
-        "controls": ("labels", "distillation", "random corners"),
+        "controls": ("repaired, best last layer", "labels", "distillation", "random corners"),
     }.items():
         assert tuple(record[key]) == parts, key
     assert set(record["size"]["repaired"]) == {"parameters", "nonzeros", "bits"}

@@ -30,8 +30,13 @@ def add_demo(commands) -> None:
     example = "nnequiv demo --compress prune --out report"
     help = "the whole pipeline on real handwritten digits: train, compress, measure, repair, prove; report and figures"
     parser = add_command(commands, "demo", _run_demo, help, example)
+    parser.add_argument("--data", choices=("digits", "mnist"), default="digits", help="default digits")
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="where MNIST's files are; default NNEQUIV_DATA, else a download"
+    )
     parser.add_argument("--compress", choices=("narrow", "prune", "quantize"), default="narrow")
-    parser.add_argument("--target", type=float, default=2.0, metavar="E", help="repaired means |f - g| <= E, default 2")
+    target_help = "repaired means |f - g| <= E, default 2 on digits, 0.5 on mnist"
+    parser.add_argument("--target", type=float, metavar="E", help=target_help)
     parser.add_argument("--out", default="nnequiv-demo", metavar="DIR", help="default nnequiv-demo")
     parser.add_argument("--seed", type=seed_value, default=0, metavar="N", help="decides everything random, default 0")
     add_engine(parser)
@@ -41,7 +46,8 @@ def _run_demo(arguments) -> int:
     from nnequiv.demo import run_demo
 
     choice = dict(compression=arguments.compress, target=arguments.target, seed=arguments.seed, engine=arguments.engine)
-    demo = run_demo(arguments.out, **choice, say=lambda line: print(line, flush=True))
+    data = dict(data=arguments.data, data_dir=arguments.data_dir)
+    demo = run_demo(arguments.out, **choice, **data, say=lambda line: print(line, flush=True))
     print(f"Report: {arguments.out}/report.md, {demo.record['seconds']:.0f} s")
     return DONE if demo.proved else UNKNOWN
 
