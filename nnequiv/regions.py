@@ -1,8 +1,8 @@
-"""How many pieces a network has on an input set, and between which values its outputs lie."""
+"""How many pieces a network has on an input set, between which values its outputs lie, and how they are found."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from nnequiv.equivalence import check_question, watched
 from nnequiv.network import Network
 from nnequiv.reach.choose import choose, named
 from nnequiv.reach.engine import Engine, Enumerator, InputSet
+from nnequiv.reach.steps import Event
 from nnequiv.relations import output_objectives
 from nnequiv.results import Json
 
@@ -77,6 +78,61 @@ def survey(
         pieces, lower, upper = _survey(chosen, networks, input_set, control)
     name = f"{named(chosen)} ({why})" if why else named(chosen)
     return Regions(pieces, tuple(map(float, lower)), tuple(map(float, upper)), control.seconds, name)
+
+
+def steps(
+    network: Network | tuple[Network, Network],
+    input_set: InputSet,
+    engine: str | Engine = "star",
+    *,
+    time_limit: float | None = None,
+) -> Iterator[Event]:
+    """What the paper's algorithm does on its way to the pieces, one event at a time.
+
+    Parameters
+    ----------
+    network : Network, or a pair ``(f, g)``
+    input_set : Box or Polytope
+    engine : "star", or a :class:`nnequiv.Star` with options
+        ``Star(intervals=False)`` solves LPs for every neuron, as the paper does.
+    time_limit : float, optional
+        Seconds; when they are over, :class:`nnequiv.Stopped` is raised.
+
+    Yields
+    ------
+    Event
+        Of :mod:`nnequiv.reach.steps`: a layer entered, a neuron looked at, an LP solved, a neuron stable or the branch
+        split, a branch dropped, a piece finished. ``event.text`` says it in a line. The engine lists its pieces by
+        running over the same events.
+
+    Raises
+    ------
+    ValueError
+        If the engine is another one, or shapes do not fit.
+
+    Examples
+    --------
+    >>> from nnequiv import Box, Network
+    >>> relu = Network([([[1.0]], [0.0]), ([[1.0]], [0.0])])
+    >>> for event in steps(relu, Box([-1.0], [2.0])):
+    ...     print(event.text)
+    [root] f's layer 0: an affine map to 1 value
+    [root] f's layer 0, neuron 0: z = x0, in [-1, 2] over the box
+    [root]   LP: max x0 over the box and 0 half-spaces: 2 at (2)
+    [root]   LP: min x0 over the box and 0 half-spaces: -1 at (-1)
+    [root]   in [-1, 2], split at x0 = 0: [+] now, [-] waits
+    [+] f's layer 1: an affine map to 1 value
+    [+] piece 0 is finished, outputs x0
+    [-] f's layer 1: an affine map to 1 value
+    [-] piece 1 is finished, outputs 0
+    """
+    networks = network if isinstance(network, tuple) else (network,)
+    check_question(networks, input_set, outputs=False)
+    chosen, _ = choose(engine, networks, [input_set], "pieces")
+    if not hasattr(chosen, "steps"):
+        raise ValueError(f"engine {chosen.name!r} does not go step by step: use star")
+    with watched(None, time_limit) as control:
+        yield from chosen.steps(networks, input_set, control)
 
 
 def _survey(engine, networks, input_set, control: Control) -> tuple[int, np.ndarray, np.ndarray]:

@@ -92,6 +92,7 @@ def add_regions(commands) -> None:
     parser.add_argument("f", metavar="F")
     parser.add_argument("g", metavar="G", nargs="?")
     parser.add_argument("--list", action="store_true", help="also print every piece: pattern, matrix, offset")
+    parser.add_argument("--explain", action="store_true", help="print what the star engine does, step by step")
     add_question(parser)
 
 
@@ -100,9 +101,14 @@ def _run_regions(arguments) -> int:
     box = nq.load_box(arguments.box, dimension=f.n_inputs)
     network = f if arguments.g is None else (f, nq.load(arguments.g))
     known = dict(progress=progress_bar(), time_limit=arguments.time_limit)
+    wanted = [flag for flag in ("list", "explain") if getattr(arguments, flag)]
+    if wanted and arguments.json == "-":
+        raise ValueError(f"--{wanted[0]} and --json - both want standard output")
+    if arguments.explain:
+        engine = "star" if arguments.engine == "auto" else arguments.engine
+        for event in nq.steps(network, box, engine, time_limit=arguments.time_limit):
+            print(event.text)
     if arguments.list:
-        if arguments.json == "-":
-            raise ValueError("--list and --json - both want standard output")
         for piece in nq.enumerate_pieces(network, box, arguments.engine, time_limit=arguments.time_limit):
             pattern = "".join("01"[int(bit)] for bit in piece.pattern)
             print(f"{pattern or '-'}  C = {piece.matrix.tolist()}  d = {piece.offset.tolist()}")

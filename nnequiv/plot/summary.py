@@ -1,46 +1,15 @@
-"""Figures of the demo: made as objects, without any global state, in colours that the colour-blind can tell.
-
-Every function takes plain numbers and gives a :class:`matplotlib.figure.Figure`; :func:`png` turns one into bytes.
-"""
+"""The figures of the demo's report: several axes each, made of plain numbers."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-# Okabe and Ito's palette: told apart with any common colour blindness, and in grey by their lightness.
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
-
-DOTS_PER_INCH = 130
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as the content of a PNG file."""
-    FigureCanvasAgg(figure)
-    buffer = io.BytesIO()
-    # No software version or date inside: the same figure gives the same bytes.
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def _figure(width: float, height: float, title: str, caption: str) -> Figure:
-    """An empty figure with a title above and a caption in small grey letters below."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(title, fontsize=11, fontweight="bold")
-    figure.supxlabel(caption, fontsize=7.5, color=GREY)
-    return figure
-
-
-def _plain(axes, grid: str = "y") -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis=grid, color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8)
+from nnequiv.plot.repair import discrepancy_by_set, repair_history
+from nnequiv.plot.style import BLUE, GREEN, GREY, ORANGE, blank, plain
 
 
 def comparison_figure(
@@ -58,7 +27,7 @@ def comparison_figure(
     highlight : int
         The row to print in bold.
     """
-    figure = _figure(8.2, 0.42 * len(names) + 1.6, "Accuracy, and how close to f each network is proved to be", caption)
+    figure = blank(8.2, 0.42 * len(names) + 1.6, "Accuracy, and how close to f each network is proved to be", caption)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1, 1.5])
     rows = np.arange(len(names))
     left.plot(accuracies, rows, "o", color=BLUE, markersize=7)
@@ -85,8 +54,8 @@ def comparison_figure(
     right.tick_params(which="minor", labelsize=7)
     right.set_xlabel("largest |f − g| over all sets, proved (logit units, log scale)", fontsize=9)
     right.legend(fontsize=7.5, loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
-    _plain(left, "both")
-    _plain(right, "both")
+    plain(left, "both")
+    plain(right, "both")
     return figure
 
 
@@ -98,21 +67,8 @@ def discrepancy_figure(before: np.ndarray, after: np.ndarray, target: float, cap
     before, after : (sets, 2) arrays
         ``[lower, upper]``.
     """
-    figure = _figure(8.2, 3.8, "Discrepancy on every input set", caption)
-    axes = figure.subplots()
-    order = np.argsort(before[:, 1], kind="stable")
-    place = np.arange(len(order))
-    for intervals, color, marker, name in ((before, ORANGE, "o", "before"), (after, BLUE, "s", "after repair")):
-        lower, upper = intervals[order].T
-        axes.vlines(place, lower, upper, color=color, linewidth=1.2)
-        axes.plot(place, upper, marker, color=color, markersize=3, label=f"{name} (worst {upper.max():.3g})")
-    axes.axhline(target, color=GREY, linewidth=1, linestyle="--", label=f"target {target:g}")
-    axes.set_ylim(0, 1.2 * max(before.max(), after.max(), target))  # room for the legend
-    axes.set_xlim(-1, len(order))
-    axes.set_xlabel("input set, ordered by its discrepancy before", fontsize=9)
-    axes.set_ylabel("max |f − g| on the set\n(logit units)", fontsize=9)
-    axes.legend(fontsize=8, frameon=False, loc="upper left", ncols=3)
-    _plain(axes)
+    figure = blank(8.2, 3.8, "Discrepancy on every input set", caption)
+    discrepancy_by_set(before, after, target, figure.subplots())
     return figure
 
 
@@ -120,23 +76,18 @@ def history_figure(
     rounds: np.ndarray, worst: np.ndarray, median: np.ndarray, loss, accuracy, target, caption
 ) -> Figure:
     """How repair went: discrepancy, loss and training accuracy after each round, all ``(rounds + 1,)`` arrays."""
-    figure = _figure(8.2, 3.4, "Repair, round by round", caption)
+    figure = blank(8.2, 3.4, "Repair, round by round", caption)
     first, second, third = figure.subplots(1, 3, width_ratios=[1.5, 1, 1])
-    first.plot(rounds, worst, "o-", color=ORANGE, markersize=4, label="worst set")
-    first.plot(rounds, median, "s-", color=BLUE, markersize=3.5, label="median set")
-    first.axhline(target, color=GREY, linewidth=1, linestyle="--", label=f"target {target:g}")
-    first.set_ylim(bottom=0)
-    first.set_ylabel("max |f − g| (logit units)", fontsize=9)
-    first.legend(fontsize=8, frameon=False)
+    repair_history(worst, median, target, ax=first)
     second.plot(rounds, loss, "o-", color=GREEN, markersize=4)
     second.set_ylim(bottom=0)
     second.set_ylabel("mean loss of the round", fontsize=9)
     third.plot(rounds, 100 * np.asarray(accuracy), "o-", color=BLUE, markersize=4)
     third.set_ylabel("accuracy on training images (%)", fontsize=9)
-    for axes in (first, second, third):
+    for axes in (second, third):
         axes.set_xlabel("round", fontsize=9)
         axes.set_xticks(rounds[:: max(1, len(rounds) // 6)])
-        _plain(axes)
+        plain(axes)
     return figure
 
 
@@ -156,7 +107,7 @@ def witness_figure(
     output : int
         The output that is farthest.
     """
-    figure = _figure(8.2, 3.0, f"Where f and g were farthest apart (output {output})", caption)
+    figure = blank(8.2, 3.0, f"Where f and g were farthest apart (output {output})", caption)
     first, second, third = figure.subplots(1, 3, width_ratios=[1, 1, 2])
     for axes, image, title in (
         (first, center, "training image\n(white 0, black 1)"),
@@ -178,5 +129,5 @@ def witness_figure(
     third.set_xlabel("class", fontsize=9)
     third.set_ylabel("output at the witness (logit)", fontsize=9)
     third.legend(fontsize=8, frameon=False)
-    _plain(third)
+    plain(third)
     return figure
