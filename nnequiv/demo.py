@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,16 @@ from nnequiv.pipeline import (
 from nnequiv.reach.engine import Engine
 from nnequiv.repair import LastLayer, Repair, best_last_layer, repair
 from nnequiv.repair.loop import check_target
-from nnequiv.report import control_record, interval, markdown, summary_table, write_report
+from nnequiv.report import (
+    control_record,
+    demo_page,
+    demo_pictures,
+    interval,
+    markdown,
+    sha256,
+    summary_table,
+    write_files,
+)
 from nnequiv.sets import Box
 from nnequiv.training import accuracy
 from nnequiv.version import VERSION
@@ -85,7 +94,8 @@ def run_demo(
     Parameters
     ----------
     folder : str or path
-        Made if it is missing. Gets ``report.md``, ``report.json``, four figures, three networks and the proof.
+        Made if it is missing. Gets ``report.html``, ``report.md``, ``report.json``, four figures, three networks and
+        the proof.
     compression : {"narrow", "prune", "quantize"}
     target : float, optional
         Repaired means: every output within this of f's, on every input set. By default the recipe's.
@@ -147,6 +157,9 @@ def run_demo(
     record = _record(data, how, seed, f, before, after, out, controls) | agree
     record["seconds"] = round(time.perf_counter() - started, 3)
     record["last_layer"] = {key: getattr(last, key) for key in ("lower", "upper", "lower_bound", "gap", "optimal")}
+    record["recipe"] = asdict(recipe)
+    record["worst"] = _worst(f, g0, out.network, images, sets, before)
+    record["command"] = _command(compression, target, seed, data, recipe, engine)
     demo = Demo(f, g0, out, last, images, tuple(sets), tuple(heldout), before, after, controls, record)
     _write(folder, demo, data, recipe)
     say("\n" + summary_table(record) + "\n")
@@ -216,6 +229,7 @@ def _record(
         "training_accuracy": {
             name: accuracy(net, data.train_points, data.train_labels) for name, net in stages.items()
         },
+        "sha256": {name: sha256(network) for name, network in stages.items()},
         "size": {name: size(network).to_json() for name, network in stages.items()},
         "sets": len(before.sets),
         "target": out.target,
@@ -244,7 +258,40 @@ def _write(folder: Path, demo: Demo, data: Dataset, recipe: Recipe) -> None:
     """Everything into the folder, the report last: where it is, all it speaks of is there too."""
     for name, network in (("original", demo.original), ("compressed", demo.compressed), ("repaired", demo.out.network)):
         save_npz(network, folder / f"{name}.npz")
-    write_report(folder, demo.record, markdown(demo.record, recipe), figures(demo, data, recipe))
+    record, measured = demo.record, (demo.before, demo.after)
+    before, after = (np.array([[d.lower, d.upper] for d in m.sets]) for m in measured)
+    medians = [np.median(entry.intervals[:, 1]) for entry in demo.out.history]
+    pictures = demo_pictures(record, before, after, medians, data.image_shape)
+    files = [(f"{name}.png", content) for name, content in figures(demo, data, recipe).items()]
+    texts = {"report.md": markdown(record), "report.html": demo_page(record, pictures)}
+    write_files(folder, record, [*files, *((name, text.encode()) for name, text in texts.items())])
+
+
+def _worst(f: Network, g0: Network, g: Network, images: np.ndarray, sets: list[Box], before: Measured) -> dict:
+    """The worst point of the worst input set before repair, and what the networks say there."""
+    which = int(np.argmax([discrepancy.lower for discrepancy in before.sets]))
+    found = before.sets[which]
+    return {
+        "set": which,
+        "output": found.output,
+        "lower": found.lower,
+        "image": images[which].tolist(),
+        "witness": list(found.witness),
+        "free": sets[which].free.tolist(),
+        "outputs": {
+            name: network.evaluate(np.array(found.witness)).tolist()
+            for name, network in (("f", f), ("g before", g0), ("g after", g))
+        },
+    }
+
+
+def _command(compression: str, target: float, seed: int, data: Dataset, recipe: Recipe, engine: str | Engine) -> str:
+    """What makes the report again: the command, or for other choices than its own, the call."""
+    kind = data.name
+    if RECIPES.get(kind) == recipe and isinstance(engine, str):
+        chosen = "" if engine == "auto" else f" --engine {engine}"
+        return f"nnequiv demo --data {kind} --compress {compression} --target {target!r} --seed {seed}{chosen}"
+    return f"run_demo(folder, {compression!r}, {target!r}, {seed}, recipe={recipe}, engine={engine!r})"
 
 
 def figures(demo: Demo, data: Dataset, recipe: Recipe) -> dict[str, bytes]:
@@ -285,17 +332,11 @@ def figures(demo: Demo, data: Dataset, recipe: Recipe) -> dict[str, bytes]:
 
 def _witness_figure(demo: Demo, data: Dataset, caption: str):
     """The worst point of the worst input set before repair."""
-    which = int(np.argmax([discrepancy.lower for discrepancy in demo.before.sets]))
-    found, box = demo.before.sets[which], demo.input_sets[which]
-    point = np.array(found.witness)
-    outputs = {
-        "f": demo.original.evaluate(point),
-        "g before": demo.compressed.evaluate(point),
-        "g after": demo.out.network.evaluate(point),
-    }
-    free = np.column_stack(np.unravel_index(box.free, data.image_shape))
-    images = (image.reshape(data.image_shape) for image in (demo.images[which], point))
-    return plot.witness_figure(*images, free, outputs, found.output, f"{caption}; set {which}")
+    found = demo.record["worst"]
+    outputs = {name: np.array(values) for name, values in found["outputs"].items()}
+    free = np.column_stack(np.unravel_index(found["free"], data.image_shape))
+    images = (np.reshape(found[name], data.image_shape) for name in ("image", "witness"))
+    return plot.witness_figure(*images, free, outputs, found["output"], f"{caption}; set {found['set']}")
 
 
 def _writable(folder) -> Path:

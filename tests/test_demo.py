@@ -52,7 +52,7 @@ def test_networks_figures_and_report_are_there(demo):
     names = {path.name for path in folder.iterdir()}
     pictures = {"comparison.png", "discrepancy.png", "witness.png", "history.png"}
     networks = {"original.npz", "compressed.npz", "repaired.npz"}
-    assert names == {"report.md", "report.json", "proof.json.gz"} | networks | pictures
+    assert names == {"report.html", "report.md", "report.json", "proof.json.gz"} | networks | pictures
     repaired = load_npz(folder / "repaired.npz")
     for a, b in zip(repaired.layers, made.out.network.layers, strict=True):
         np.testing.assert_array_equal(a.weight, b.weight)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -29,34 +30,50 @@ def comparison_figure(
     """
     figure = blank(8.2, 0.42 * len(names) + 1.6, "Accuracy, and how close to f each network is proved to be", caption)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1, 1.5])
+    accuracy_dots(left, names, accuracies, highlight)
+    discrepancy_dots(right, sets, heldout, target)
+    return figure
+
+
+def accuracy_dots(ax: Axes, names: Sequence[str], accuracies, highlight: int) -> None:
+    """The left half of :func:`comparison_figure`, which has the names of the rows."""
     rows = np.arange(len(names))
-    left.plot(accuracies, rows, "o", color=BLUE, markersize=7)
-    left.axvline(accuracies[0], color=GREY, linewidth=0.8, linestyle=":")
+    ax.plot(accuracies, rows, "o", color=BLUE, markersize=7)
+    ax.axvline(accuracies[0], color=GREY, linewidth=0.8, linestyle=":")
     for row, value in zip(rows, accuracies, strict=True):
-        left.annotate(
+        ax.annotate(
             f"{100 * value:.1f}", (value, row), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=7
         )
     room = 1.05 - min(accuracies)
-    left.set_xlim(1.0 - room, 1.0 + 0.1 * room)
-    left.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
-    left.xaxis.get_major_locator().set_params(nbins=6, steps=[1, 2, 5, 10])
-    left.set_xlabel("accuracy on test images (%)", fontsize=9)
-    left.set_yticks(rows, names, fontsize=9)
-    left.get_yticklabels()[highlight].set_fontweight("bold")
-    left.set_ylim(len(names) - 0.5, -0.6)
-    right.plot(sets, rows, "o", color=ORANGE, markersize=7, label="input sets")
-    right.plot(heldout, rows, "D", color=GREEN, markersize=6, markerfacecolor="none", label="held-out sets")
-    right.axvline(target, color=GREY, linewidth=1, linestyle="--", label=f"target {target:g}")
-    right.set_xscale("log")
-    right.margins(x=0.08)
-    right.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    right.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
-    right.tick_params(which="minor", labelsize=7)
-    right.set_xlabel("largest |f − g| over all sets, proved (logit units, log scale)", fontsize=9)
-    right.legend(fontsize=7.5, loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
-    plain(left, "both")
-    plain(right, "both")
-    return figure
+    ax.set_xlim(1.0 - room, 1.0 + 0.1 * room)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
+    ax.xaxis.get_major_locator().set_params(nbins=6, steps=[1, 2, 5, 10])
+    ax.set_xlabel("accuracy on test images (%)", fontsize=9)
+    name_rows(ax, names, highlight)
+    plain(ax, "both")
+
+
+def discrepancy_dots(ax: Axes, sets, heldout, target: float) -> None:
+    """The right half of :func:`comparison_figure`."""
+    rows = np.arange(len(sets))
+    ax.plot(sets, rows, "o", color=ORANGE, markersize=7, label="input sets")
+    ax.plot(heldout, rows, "D", color=GREEN, markersize=6, markerfacecolor="none", label="held-out sets")
+    ax.axvline(target, color=GREY, linewidth=1, linestyle="--", label=f"target {target:g}")
+    ax.set_xscale("log")
+    ax.margins(x=0.08)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
+    ax.tick_params(which="minor", labelsize=7)
+    ax.set_xlabel("largest |f − g| over all sets, proved (logit units, log scale)", fontsize=9)
+    ax.legend(fontsize=7.5, loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
+    plain(ax, "both")
+
+
+def name_rows(ax: Axes, names: Sequence[str], highlight: int) -> None:
+    """A name a row, the first on top, one of them in bold."""
+    ax.set_yticks(np.arange(len(names)), names, fontsize=9)
+    ax.get_yticklabels()[highlight].set_fontweight("bold")
+    ax.set_ylim(len(names) - 0.5, -0.6)
 
 
 def discrepancy_figure(before: np.ndarray, after: np.ndarray, target: float, caption: str) -> Figure:
@@ -119,15 +136,21 @@ def witness_figure(
         axes.set_yticks([])
         for row, column in free:
             axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=ORANGE, linewidth=1.8))
+    output_bars(third, outputs, output)
+    return figure
+
+
+def output_bars(ax: Axes, outputs: dict[str, np.ndarray], output: int | None, unit: str = "logit") -> None:
+    """What up to three networks say at one point, side by side, ``name → (m,) array``; one output is shaded."""
     place = np.arange(len(next(iter(outputs.values()))))
     width = 0.8 / len(outputs)
-    for k, ((name, values), color) in enumerate(zip(outputs.items(), (GREY, ORANGE, BLUE), strict=True)):
-        third.bar(place + (k - (len(outputs) - 1) / 2) * width, values, width, color=color, label=name)
-    third.axvspan(output - 0.5, output + 0.5, color="#f2f2f2", zorder=0)
-    third.axhline(0, color="black", linewidth=0.6)
-    third.set_xticks(place)
-    third.set_xlabel("class", fontsize=9)
-    third.set_ylabel("output at the witness (logit)", fontsize=9)
-    third.legend(fontsize=8, frameon=False)
-    plain(third)
-    return figure
+    for k, ((name, values), color) in enumerate(zip(outputs.items(), (GREY, ORANGE, BLUE), strict=False)):
+        ax.bar(place + (k - (len(outputs) - 1) / 2) * width, values, width, color=color, label=name)
+    if output is not None:
+        ax.axvspan(output - 0.5, output + 0.5, color="#f2f2f2", zorder=0)
+    ax.axhline(0, color="black", linewidth=0.6)
+    ax.set_xticks(place)
+    ax.set_xlabel("class" if unit == "logit" else "output", fontsize=9)
+    ax.set_ylabel(f"output at the witness ({unit})", fontsize=9)
+    ax.legend(fontsize=8, frameon=False)
+    plain(ax)

@@ -1,14 +1,8 @@
-"""The demo's report: ``report.json`` for programs, ``report.md`` for readers, from one record."""
+"""``report.md``: the demo's report for readers, from its record alone."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
-
-from nnequiv.io.files import write_atomically
-from nnequiv.pipeline import Measured, Recipe, worst
-from nnequiv.results import plain
 
 #: The figures of the report, in order, with what they show.
 FIGURES = {
@@ -17,34 +11,6 @@ FIGURES = {
     "witness": "The worst witness before repair, and the outputs there",
     "history": "Repair, round by round",
 }
-
-
-def interval(discrepancies) -> dict:
-    """``{"lower": …, "upper": …}`` over all input sets together."""
-    lower, upper = worst(discrepancies)
-    return {"lower": lower, "upper": upper}
-
-
-def control_record(measured: Measured) -> dict:
-    """What ``report.json`` says of one control."""
-    return {
-        "accuracy": measured.accuracy,
-        "size": measured.size.to_json(),
-        "discrepancy": interval(measured.sets),
-        "heldout": interval(measured.heldout),
-    }
-
-
-def write_report(out: Path, record: dict, text: str, figures: dict[str, bytes]) -> None:
-    """``report.json``, ``report.md`` and the figures ``name.png`` into a folder; each file whole or not at all."""
-    for name, content in figures.items():
-        _write(out / f"{name}.png", content)
-    _write(out / "report.md", text.encode())
-    _write(out / "report.json", (json.dumps(plain(record), indent=2, allow_nan=False) + "\n").encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    write_atomically(path, lambda file: file.write(content))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -84,7 +50,7 @@ def summary_table(record: dict) -> str:
     return table(header, rows)
 
 
-def markdown(record: dict, recipe: Recipe) -> str:
+def markdown(record: dict) -> str:
     """``report.md``."""
     return "\n\n".join(
         [
@@ -95,7 +61,7 @@ def markdown(record: dict, recipe: Recipe) -> str:
             _legend(record),
             *(f"![{caption}]({name}.png)" for name, caption in FIGURES.items()),
             "## How to read it",
-            _explanation(record, recipe),
+            _explanation(record),
             f"Seed {record['seed']}, {record['seconds']:.0f} seconds, nnequiv {record['version']}. The networks lie\n"
             "beside this file: `nnequiv discrepancy original.npz repaired.npz --box BOX` looks at any other box.\n",
         ]
@@ -141,18 +107,21 @@ def _legend(record: dict) -> str:
 - **bits**: what storing the values exactly takes. A float64 counts 64; a mask counts 1 a weight."""
 
 
-def _explanation(record: dict, recipe: Recipe) -> str:
-    training, reached = record["training_accuracy"], record["round_reached"]
+def _explanation(record: dict) -> str:
+    recipe, training, reached = record["recipe"], record["training_accuracy"], record["round_reached"]
+    last = record["last_layer"]
     first = "in no round" if reached is None else f"first after round {reached}"
-    return f"""- **Input sets.** {record["sets"]} training images. In each, the {recipe.free} pixels where f − g is
-  steepest may move by ± {recipe.radius:g} within [0, 1]; all others are fixed. **Held-out sets**: as many, made the
+    return f"""- **Input sets.** {record["sets"]} training images. In each, the {recipe["free"]} pixels where f − g is
+  steepest may move by ± {recipe["radius"]:g} within [0, 1]; all others are fixed. **Held-out sets**: as many, made the
   same way around test images, which no training has seen.
-- **Strength.** The compression was chosen to cost about {100 * recipe.drop:.0f} points of accuracy on *training* images
-  ({_percent(training["original"])} to {_percent(training["compressed"])}). Test images chose nothing.
-- **Repair.** {recipe.rounds} rounds. Each adds the exact worst point of every set to the training points and takes
-  {recipe.round_steps} SGD steps. The target was reached {first}. The round with the least δ was kept, and then
+- **Strength.** The compression was chosen to cost about {100 * recipe["drop"]:.0f} points of accuracy on *training*
+  images ({_percent(training["original"])} to {_percent(training["compressed"])}). Test images chose nothing.
+- **Repair.** {recipe["rounds"]} rounds. Each adds the exact worst point of every set to the training points and takes
+  {recipe["round_steps"]} SGD steps. The target was reached {first}. The round with the least δ was kept, and then
   proved from scratch with engine {record["engine"]}.{_certified(record)}
-- **Controls.** The same g, in the same {recipe.rounds * recipe.round_steps:,} steps, on other training points.
+- **Best last layer.** Over the repaired hidden layers, linear programs find the last layer with the least δ on the
+  input sets: {last["upper"]:.3f}. Proved: no other last layer over them is below {last["lower_bound"]:.3f}.
+- **Controls.** The same g, in the same {recipe["rounds"] * recipe["round_steps"]:,} steps, on other training points.
   *labels*: the training labels, trained as f was. *distillation*: f's outputs on the training images, trained as
   repair does. *random corners*: so too, but half of each batch are random corners of the input sets, where repair
   has witnesses.
