@@ -6,15 +6,15 @@ Here the engine is chosen and the result assembled; every algorithm is in :mod:`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
-from tqdm import tqdm
 
-from nnequiv.control import Control
+from nnequiv.checkpoint import identity_of, open_checkpoint
 from nnequiv.merge import check_pair
 from nnequiv.network import Network
+from nnequiv.progress import watched
+from nnequiv.reach.branch_and_bound import BranchAndBound
 from nnequiv.reach.choose import choose, named
 from nnequiv.reach.engine import Engine, Enumerator, InputSet, Optimum, Piece
 from nnequiv.relations import Relation, discrepancy_objectives
@@ -82,6 +82,8 @@ def max_discrepancy(
     progress: bool | Callable | None = None,
     time_limit: float | None = None,
     executor=None,
+    checkpoint=None,
+    checkpoint_every: float = 60.0,
 ) -> Discrepancy:
     """How far apart f and g are on the input set: ``δ_max = max over i and x of |f_i(x) − g_i(x)|``.
 
@@ -102,6 +104,12 @@ def max_discrepancy(
         Seconds. What is proved so far is returned, with ``reason``; so it is after Ctrl-C.
     executor : concurrent.futures.Executor, optional
         For engines that can use one.
+    checkpoint : str or path, optional
+        A file that keeps the state of the search, of one input set and in one process (no executor). If it exists, the
+        search goes on from it, and ends as one that was never stopped would: the same interval, witness and counts;
+        ``seconds`` adds up. It may be killed at any moment. Only branch and bound keeps one: "auto" then takes it.
+    checkpoint_every : float
+        Seconds between two writes: as much work is lost at most.
 
     Returns
     -------
@@ -127,6 +135,8 @@ def max_discrepancy(
         progress=progress,
         time_limit=time_limit,
         executor=executor,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
     )[0]
 
 
@@ -141,6 +151,8 @@ def max_discrepancies(
     progress: bool | Callable | None = None,
     time_limit: float | None = None,
     executor=None,
+    checkpoint=None,
+    checkpoint_every: float = 60.0,
 ) -> list[Discrepancy]:
     """:func:`max_discrepancy` on many input sets, in one run where the engine can (repair asks hundreds at a time)."""
     if not tolerance >= 0:
@@ -152,8 +164,11 @@ def max_discrepancies(
     if not input_sets:
         return []
     objectives = discrepancy_objectives(f.n_outputs, outputs)
-    chosen, why = choose(engine, (f, g), input_sets, "maximum")
-    with watched(progress, time_limit, executor) as control:
+    if checkpoint is not None and len(input_sets) != 1:
+        raise ValueError(f"{len(input_sets)} input sets are given: a checkpoint is kept of one")
+    chosen, why = _chosen(engine, (f, g), input_sets, checkpoint, executor)
+    kept = _kept(checkpoint, checkpoint_every, (f, g), input_sets[0], objectives, chosen, tolerance, None)
+    with watched(progress, time_limit, executor, kept) as control:
         optima = maximise_each(chosen, (f, g), input_sets, objectives, tolerance, control)
     results = []
     for input_set, (optimum, seconds) in zip(input_sets, optima, strict=True):
@@ -174,13 +189,15 @@ def check_equivalence(
     progress: bool | Callable | None = None,
     time_limit: float | None = None,
     executor=None,
+    checkpoint=None,
+    checkpoint_every: float = 60.0,
 ) -> Equivalence:
     """Whether f and g are in the relation everywhere on the input set.
 
     Parameters
     ----------
     relation : Epsilon, Top1, TopK or Order
-    f, g, input_set, engine, tolerance, progress, time_limit, executor
+    f, g, input_set, engine, tolerance, progress, time_limit, executor, checkpoint, checkpoint_every
         As in :func:`max_discrepancy`.
 
     Returns
@@ -199,14 +216,15 @@ def check_equivalence(
     """
     check_question((f, g), input_set, outputs=True)
     objectives = relation.objectives(f.n_outputs)
-    chosen, why = choose(engine, (f, g), [input_set], "maximum")
-    with watched(progress, time_limit, executor) as control:
+    chosen, why = _chosen(engine, (f, g), [input_set], checkpoint, executor)
+    kept = _kept(checkpoint, checkpoint_every, (f, g), input_set, objectives, chosen, tolerance, 0.0)
+    with watched(progress, time_limit, executor, kept) as control:
         if objectives:
             optimum = chosen.maximise((f, g), input_set, objectives, tolerance, control, threshold=0.0)
         else:  # one output has no rival
             optimum = Optimum(-np.inf, -np.inf, proof="nothing can violate the relation")
     verdict = decide((f, g), objectives, optimum)
-    proved = evidence(optimum, objectives, chosen, why, control.seconds, tolerance)
+    proved = evidence(optimum, objectives, chosen, why, control.all_seconds, tolerance)
     if verdict is not Verdict.UNKNOWN:
         proved["reason"] = ""  # decided, even if the search was stopped
     elif not proved["reason"]:
@@ -216,6 +234,27 @@ def check_equivalence(
         )
     asked = Asked(f, g, input_set, relation)
     return Equivalence(**proved, verdict=verdict, relation=repr(relation), asked=asked)
+
+
+def _chosen(engine, networks, input_sets, checkpoint, executor) -> tuple[Engine, str]:
+    """The engine, and why. Only branch and bound keeps a checkpoint."""
+    if checkpoint is None:
+        return choose(engine, networks, input_sets, "maximum")
+    if executor is not None:
+        raise ValueError("a checkpoint is kept of a search in one process: leave out the executor, or --workers")
+    if engine == "auto":
+        return BranchAndBound(), "auto: the engine that keeps a checkpoint"
+    chosen, why = choose(engine, networks, input_sets, "maximum")
+    if not isinstance(chosen, BranchAndBound):
+        raise ValueError(f"engine {chosen.name!r} keeps no checkpoint: use branch-and-bound")
+    return chosen, why
+
+
+def _kept(path, every: float, networks, input_set, objectives, engine, tolerance: float, threshold: float | None):
+    """The checkpoint in a file, None without one."""
+    if path is None:
+        return None
+    return open_checkpoint(path, identity_of(networks, input_set, objectives, engine, tolerance, threshold), every)
 
 
 def decide(networks: Sequence[Network], objectives, optimum: Optimum) -> Verdict:
@@ -256,7 +295,7 @@ def maximise_each(engine, networks, input_sets, objectives, tolerance, control) 
     for input_set in input_sets:
         start = control.seconds
         optimum = engine.maximise(networks, input_set, objectives, tolerance, control)
-        results.append((optimum, control.seconds - start))
+        results.append((optimum, control.all_seconds - start))
     return results
 
 
@@ -276,21 +315,3 @@ def evidence(optimum: Optimum, objectives, engine, why: str, seconds: float, tol
         proof=optimum.proof,
         reason=optimum.reason,
     )
-
-
-@contextmanager
-def watched(progress, time_limit, executor=None):
-    """A control for one call; ``progress=True`` draws a bar with what is known."""
-    if progress is not True:
-        yield Control(progress or None, time_limit, executor, getattr(progress, "interval", 0.1))
-        return
-    with tqdm(unit="", bar_format="{desc} {elapsed}") as bar:
-
-        def show(**state):
-            known = (
-                f"{name} {value:.6g}" if isinstance(value, float) else f"{name} {value}"
-                for name, value in state.items()
-            )
-            bar.set_description_str(", ".join(known))
-
-        yield Control(show, time_limit, executor)

@@ -1,6 +1,7 @@
 """The stages of an experiment: train f, compress it to g, choose input sets, train controls, measure.
 
-:mod:`nnequiv.demo` strings them together. Every number that was chosen by hand is in :class:`Recipe`.
+:mod:`nnequiv.demo` strings them together, :mod:`nnequiv.study` varies them. Every number that was chosen by hand is in
+:class:`Recipe`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from nnequiv.network import Network
 from nnequiv.reach.engine import Engine
 from nnequiv.relations import Top1
 from nnequiv.repair.loop import default_sgd, output_scale
+from nnequiv.repair.target import Labelled, largest_violations
 from nnequiv.results import Discrepancy, Verdict
 from nnequiv.sets import Box
+from nnequiv.tolerances import TOLERANCE
 from nnequiv.training import SGD, TrainingState, WarmupCosine, accuracy, he_network
 
 #: Ways to make g from f.
@@ -218,6 +221,21 @@ def measure(
 
 
 def agreement(f: Network, g: Network, sets: Sequence[Box], engine: str | Engine) -> float:
-    """Share of the sets in which g provably has f's largest output all over."""
-    verdicts = [check_equivalence(f, g, box, Top1(), engine).verdict for box in sets]
-    return verdicts.count(Verdict.EQUIVALENT) / len(verdicts)
+    """Share of the sets in which g provably has f's largest output all over.
+
+    Most sets have one class: where f's is strictly ahead all over, it is enough to ask whether g has it too. That is
+    nine linear questions a network, for all sets of a class in one run; the other sets are asked for the relation
+    itself, at many times the cost. Sound: yes.
+    """
+    middles = np.array([(box.lower + box.upper) / 2 for box in sets])
+    kept = Labelled(tuple(f.evaluate(middles).argmax(axis=1).tolist()), 0.0, f.n_outputs)
+    search = dict(engine=engine, tolerance=TOLERANCE, executor=None)
+    of_f, of_g = (largest_violations(kept, net, sets, search, None) for net in (f, g)) if f.n_outputs > 1 else ((), ())
+    agreed = 0
+    for k, box in enumerate(sets):
+        strict = f.n_outputs > 1 and of_f[k].upper < 0
+        if strict and (of_g[k].upper <= 0 or of_g[k].lower > 0):
+            agreed += of_g[k].upper <= 0
+        else:
+            agreed += check_equivalence(f, g, box, Top1(), engine).verdict is Verdict.EQUIVALENT
+    return agreed / len(sets)

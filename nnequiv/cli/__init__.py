@@ -1,6 +1,7 @@
 """The command ``nnequiv``: the only place that prints. Every command is a few lines over the public functions.
 
-Exit codes: 0 equivalent or done, 1 not equivalent, 2 bad input (one line on standard error), 3 unknown.
+Exit codes: 0 equivalent or done, 1 not equivalent, 2 bad input (one line on standard error), 3 unknown. SIGINT (Ctrl-C)
+and SIGTERM end a command with what is proved so far (:mod:`nnequiv.cli.interrupts`).
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from collections.abc import Sequence
 import nnequiv as nq
 from nnequiv.cli.audit import add_audit, add_supports, add_verify
 from nnequiv.cli.certificate import add_check
+from nnequiv.cli.interrupts import Interrupted, interruptible
 from nnequiv.cli.questions import add_convert, add_discrepancy, add_equivalent, add_regions
 from nnequiv.cli.repair import add_demo, add_repair
 from nnequiv.cli.shared import BAD_INPUT, UNKNOWN, Parser
+from nnequiv.cli.study import add_study
 from nnequiv.lp import LPError
 
 COMMANDS = (
@@ -28,12 +31,18 @@ COMMANDS = (
     add_supports,
     add_check,
     add_convert,
+    add_study,
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
+    with interruptible(arguments.command):
+        return _run(arguments)
+
+
+def _run(arguments) -> int:
     try:
         return arguments.run(arguments)
     except (ValueError, OSError) as error:
@@ -43,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (nq.Stopped, LPError) as stop:
         print(f"nnequiv {arguments.command}: {stop}", file=sys.stderr)
         return UNKNOWN
-    except KeyboardInterrupt:
-        print(f"nnequiv {arguments.command}: interrupted", file=sys.stderr)
+    except (KeyboardInterrupt, Interrupted):
+        print(f"nnequiv {arguments.command}: interrupted, nothing is proved", file=sys.stderr)
         return UNKNOWN
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import nnequiv as nq
+from nnequiv.cli.interrupts import answering
 from nnequiv.cli.shared import DONE, NOT_EQUIVALENT, UNKNOWN, add_command
 from nnequiv.io.files import check_folder
 
@@ -88,9 +89,10 @@ def write_certificate(arguments, answer) -> list[str]:
         return []
     try:
         certificate = answer.certificate(nq.Control(time_limit=getattr(arguments, "time_limit", None)))
-    except (ValueError, nq.Stopped) as error:  # the answer stands all the same
-        print(f"nnequiv: no certificate was written: {error}", file=sys.stderr)
+    except (ValueError, nq.Stopped, KeyboardInterrupt) as error:  # the answer stands all the same
+        print(f"nnequiv: no certificate was written: {str(error) or 'interrupted'}", file=sys.stderr)
         return []
-    certificate.save(arguments.certificate)
+    with answering():
+        certificate.save(arguments.certificate)
     name, nodes = arguments.certificate, _nodes(certificate)
     return [f"certificate of {nodes} nodes in {name}: nnequiv check {name}"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import nnequiv as nq
 from nnequiv.cli.certificate import add_certificate, write_certificate
 from nnequiv.cli.shared import (
@@ -18,6 +20,8 @@ from nnequiv.cli.shared import (
     question_options,
     say,
 )
+from nnequiv.reach.engine import interval_bound
+from nnequiv.relations import output_objectives
 
 EXIT = {nq.Verdict.EQUIVALENT: DONE, nq.Verdict.NOT_EQUIVALENT: NOT_EQUIVALENT, nq.Verdict.UNKNOWN: UNKNOWN}
 
@@ -112,7 +116,10 @@ def _run_regions(arguments) -> int:
         for piece in nq.enumerate_pieces(network, box, arguments.engine, time_limit=arguments.time_limit):
             pattern = "".join("01"[int(bit)] for bit in piece.pattern)
             print(f"{pattern or '-'}  C = {piece.matrix.tolist()}  d = {piece.offset.tolist()}")
-    answer = nq.survey(network, box, arguments.engine, **known)
+    try:
+        answer = nq.survey(network, box, arguments.engine, **known)
+    except (nq.Stopped, KeyboardInterrupt) as stop:
+        return _unknown_regions(arguments, network, box, str(stop) or "interrupted")
     what = "f" if arguments.g is None else "f - g"
     lines = [f"{answer.pieces} pieces of {what}"]
     lines += [
@@ -121,6 +128,21 @@ def _run_regions(arguments) -> int:
     ]
     say(arguments, [*lines, f"engine {answer.engine}, {answer.seconds:.2f} s"], answer)
     return DONE
+
+
+def _unknown_regions(arguments, network, box, reason: str) -> int:
+    """A count of some pieces is no answer; intervals of the outputs are proved without any."""
+    print(f"nnequiv regions: {reason}", file=sys.stderr)
+    if arguments.json != "-":
+        networks = network if isinstance(network, tuple) else (network,)
+        objectives = output_objectives(networks[0].n_outputs, pair=len(networks) == 2)
+        most = [interval_bound(networks, box, [objective]) for objective in objectives]
+        lines = [
+            f"output {i} in [{-low!r}, {high!r}]"
+            for i, (high, low) in enumerate(zip(most[::2], most[1::2], strict=True))
+        ]
+        print("\n".join(["UNKNOWN: the pieces are not counted", *lines, "by interval arithmetic alone"]), flush=True)
+    return UNKNOWN
 
 
 def add_convert(commands) -> None:

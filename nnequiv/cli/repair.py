@@ -9,6 +9,7 @@ import numpy as np
 
 import nnequiv as nq
 from nnequiv.cli.certificate import add_certificate, write_certificate
+from nnequiv.cli.interrupts import answering
 from nnequiv.cli.shared import (
     DONE,
     NOT_EQUIVALENT,
@@ -48,7 +49,7 @@ def _run_demo(arguments) -> int:
     choice = dict(compression=arguments.compress, target=arguments.target, seed=arguments.seed, engine=arguments.engine)
     data = dict(data=arguments.data, data_dir=arguments.data_dir)
     demo = run_demo(arguments.out, **choice, **data, say=lambda line: print(line, flush=True))
-    print(f"Report: {arguments.out}/report.md, {demo.record['seconds']:.0f} s")
+    print(f"Report: {arguments.out}/report.html, {demo.record['seconds']:.0f} s")
     return DONE if demo.proved else UNKNOWN
 
 
@@ -126,7 +127,8 @@ def _run_repair(arguments) -> int:
         progress=progress_bar(),
         time_limit=arguments.time_limit,
     )
-    nq.save(answer.network, arguments.out)
+    with answering():
+        nq.save(answer.network, arguments.out)
     lines = [f"{arguments.out}: {answer.network!r}", *_result_lines(arguments, answer)]
     lines += write_certificate(arguments, answer) if answer.proved else []
     say(arguments, lines, answer)

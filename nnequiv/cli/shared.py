@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from difflib import get_close_matches
 
 import nnequiv as nq
+from nnequiv.cli.interrupts import answering, worker_signals
 from nnequiv.io.files import write_atomically
 from nnequiv.reach.choose import ENGINES, check_name
 
@@ -97,17 +100,23 @@ def progress_bar():
 
 @contextmanager
 def question_options(arguments):
-    """Keyword arguments of a question; opens and closes the pool of workers."""
+    """Keyword arguments of a question; opens and closes the pool of workers.
+
+    When the question is answered, nothing that a worker still does is wanted: it is ended, not waited for.
+    """
     if arguments.workers < 1:
         raise ValueError(f"--workers is {arguments.workers}: it must be at least 1")
     options = dict(progress=progress_bar(), time_limit=arguments.time_limit)
     if arguments.workers == 1:
         yield options
         return
-    from concurrent.futures import ProcessPoolExecutor
-
-    with ProcessPoolExecutor(arguments.workers) as executor:
+    executor = ProcessPoolExecutor(arguments.workers, initializer=worker_signals)
+    try:
         yield dict(options, executor=executor)
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            child.terminate()
 
 
 def evidence_lines(answer) -> list[str]:
@@ -122,10 +131,11 @@ def evidence_lines(answer) -> list[str]:
 
 def say(arguments, lines: list[str], answer) -> None:
     """The answer for a reader, or as JSON; a file is complete or absent."""
-    if arguments.json == "-":
-        print(answer.to_json(indent=2))
-        return
-    if arguments.json:
-        text = answer.to_json(indent=2) + "\n"
-        write_atomically(arguments.json, lambda file: file.write(text.encode()))
-    print("\n".join(lines))
+    with answering():
+        if arguments.json == "-":
+            print(answer.to_json(indent=2), flush=True)
+            return
+        if arguments.json:
+            text = answer.to_json(indent=2) + "\n"
+            write_atomically(arguments.json, lambda file: file.write(text.encode()))
+        print("\n".join(lines), flush=True)

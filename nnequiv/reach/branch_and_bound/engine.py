@@ -21,6 +21,7 @@ from nnequiv.reach.branch_and_bound.question import Question
 from nnequiv.reach.branch_and_bound.relu_splitting import ReluSplitting
 from nnequiv.reach.branch_and_bound.search import Children, Search
 from nnequiv.reach.branch_and_bound.simplify import without_identity_lanes
+from nnequiv.reach.branch_and_bound.state import restored, state_of
 from nnequiv.reach.branch_and_bound.workers import Workers
 from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
 from nnequiv.reach.engine import InputSet, Optimum, interval_bound
@@ -115,15 +116,24 @@ class BranchAndBound:
         frontier = Frontier(splits, self.batch, 1e6 * self.memory)
         workers = Workers(control.executor, self.tasks or 2 * (os.cpu_count() or 1))
         ceiling, reason = interval_bound(networks, input_set, objectives), ""
+
+        def keep() -> tuple[dict, dict]:
+            return state_of(search, frontier)
+
         try:
-            control.check(lower=-np.inf, upper=ceiling, nodes=0, left=1)
-            frontier.push(self._start(search, splits, wide))
+            if control.checkpoint is not None and control.checkpoint.saved is not None:
+                splits |= restored(control.checkpoint.saved, search, frontier, self.few)
+            else:
+                control.check(lower=-np.inf, upper=ceiling, nodes=0, left=1)
+                frontier.push(self._start(search, splits, wide))
             while (len(frontier) or workers.left) and not search.decided:
                 ceiling = max(frontier.upper, workers.upper, search.closed, search.stuck)
                 left = len(frontier) + workers.left
+                control.keep(keep)
                 control.check(lower=search.best.lower, upper=ceiling, nodes=search.nodes, left=left)
                 workers.advance(frontier, search, control.remaining)
             ceiling = max(frontier.upper, workers.upper, search.closed, search.stuck)
+            control.keep(keep, last=True)
         except (Stopped, KeyboardInterrupt) as stop:
             reason = str(stop) or "interrupted"  # the last ceiling holds: parts only ever shrink
         finally:

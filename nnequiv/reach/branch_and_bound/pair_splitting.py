@@ -49,7 +49,7 @@ def term_functionals(question: Question, pair: Pair):
 
 
 @dataclass(frozen=True, eq=False)
-class _Group:
+class Group:
     """Objectives that one term closes: a goal at the target, a guard below 0."""
 
     term: int
@@ -100,7 +100,7 @@ class PairSplitting:
         signs = np.zeros((count, 2 * self.neurons), dtype=np.int8)
         return self._bounded(search, bound, {"group": np.arange(count), "signs": signs}, choices, ROOT_STEPS)
 
-    def _grouped(self, search: Search, objective: np.ndarray) -> list[_Group]:
+    def _grouped(self, search: Search, objective: np.ndarray) -> list[Group]:
         """Objectives by the term that is nearest to closing them: what its bound lacks, over bound − centre value.
 
         A guard closes many objectives at once, so it is preferred.
@@ -118,7 +118,7 @@ class PairSplitting:
         chosen = nearness.argmin(axis=1)
         term, is_goal = both[np.arange(len(objective)), chosen], chosen < goals.shape[1]
         keys = sorted(set(zip(term.tolist(), is_goal.tolist(), strict=True)))
-        return [_Group(t, goal, objective[(term == t) & (is_goal == goal)]) for t, goal in keys]
+        return [Group(t, goal, objective[(term == t) & (is_goal == goal)]) for t, goal in keys]
 
     def _terms(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The term of each part, and whether it is a goal."""

@@ -61,6 +61,33 @@ class Queue:
         self._free += slots
         return bound, fields
 
+    def state(self) -> dict[str, np.ndarray]:
+        """All of it as arrays; :meth:`restore` makes a queue that gives out the same parts in the same order."""
+        tier, bound, slot = zip(*self._heap, strict=True) if self._heap else ((), (), ())
+        state = {"tier": np.array(tier, dtype=np.int64), "bound": -np.array(bound, dtype=np.float64)}
+        state |= {"slot": np.array(slot, dtype=np.int64), "free": np.array(self._free, dtype=np.int64)}
+        state["pushes"] = np.array(self._pushes, dtype=np.int64)
+        used = list(slot)
+        return state | {f"field.{name}": values[used] for name, values in self._fields.items()}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Become the queue whose :meth:`state` this is; ValueError if it is no queue's."""
+        tier, bound, slot, free = (state[name] for name in ("tier", "bound", "slot", "free"))
+        fields = {name[6:]: values for name, values in state.items() if name.startswith("field.")}
+        size = len(slot) + len(free)
+        if not len(tier) == len(bound) == len(slot) or any(len(values) != len(slot) for values in fields.values()):
+            raise ValueError("parts, bounds and fields differ in number")
+        if not np.array_equal(np.sort(np.concatenate([slot, free])), np.arange(size)) or np.isnan(bound).any():
+            raise ValueError("parts without a place or a bound")
+        self._heap = list(zip(tier.tolist(), (-bound).tolist(), slot.tolist(), strict=True))
+        self._free, self._pushes = free.tolist(), int(state["pushes"])
+        self._bound = np.full(size, -np.inf)
+        self._bound[slot] = bound
+        self._fields = {}
+        for name, values in fields.items():
+            self._fields[name] = np.zeros((size, *values.shape[1:]), values.dtype)
+            self._fields[name][slot] = values
+
     def _grow(self, count: int, fields: dict[str, np.ndarray]) -> None:
         old = len(self._bound)
         new = max(2 * old, old + count, 64)

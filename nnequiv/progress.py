@@ -1,0 +1,68 @@
+"""What a long call shows on the terminal."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+from nnequiv.control import Checkpoint, Control
+
+#: Counts whose speed is worth showing; the first that is known is shown.
+COUNTED = ("nodes", "pieces", "cuts", "vertices")
+
+
+@contextmanager
+def watched(progress, time_limit, executor=None, checkpoint: Checkpoint | None = None):
+    """A control for one call; ``progress=True`` draws a line with what is known."""
+    options = dict(time_limit=time_limit, executor=executor, checkpoint=checkpoint)
+    if progress is not True:
+        yield Control(progress or None, interval=getattr(progress, "interval", 0.1), **options)
+        return
+    with tqdm(unit="", bar_format="{desc} {elapsed}") as bar:
+        control = Control(**options)
+        first: dict = {}
+
+        def show(**state):
+            now = time.perf_counter()
+            start = first.setdefault("state", (now, state))
+            bar.set_description_str(described(state, start[1], now - start[0], control))
+
+        control.progress = show
+        yield control
+
+
+def described(state: dict, first: dict, seconds: float, control: Control) -> str:
+    """What is known, in a line.
+
+    Best and bound, the gap between them, parts left, and the speed since the ``first`` state. How long a search will
+    take nobody knows: parts are split again. Time is only estimated where the number of steps is known, as of rounds;
+    and where a time limit ends the call, that is shown.
+
+    >>> described(dict(lower=1.0, upper=1.5, nodes=300, left=7), dict(nodes=100), 2.0, Control())
+    'best 1, bound 1.5, gap 0.5, 7 parts left, 300 nodes, 100 nodes/s'
+    >>> described(dict(round=2, rounds=10, lower=0.5, upper=0.5), dict(round=0), 4.0, Control())
+    'round 2 of 10, about 16 s left, best 0.5, bound 0.5, gap 0'
+    """
+    state, words = dict(state), []
+    if "round" in state:
+        number, total = state.pop("round"), state.pop("rounds", None)
+        words.append(f"round {number}" + (f" of {total}" if total else ""))
+        done = number - first.get("round", 0)
+        if total and done > 0:
+            words.append(f"about {seconds / done * (total - number):.0f} s left")
+    lower, upper, left = (state.pop(name, None) for name in ("lower", "upper", "left"))
+    words += [f"{name} {value:.6g}" for name, value in (("best", lower), ("bound", upper)) if value is not None]
+    if lower is not None and upper is not None and math.isfinite(upper - lower):
+        words.append(f"gap {max(upper - lower, 0.0):.3g}")
+    if left is not None:
+        words.append(f"{left} parts left")
+    words += [f"{value:.6g} {name}" if isinstance(value, float) else f"{value} {name}" for name, value in state.items()]
+    counted = next((name for name in COUNTED if name in state), None)
+    if counted and seconds > 0:
+        words.append(f"{(state[counted] - first.get(counted, 0)) / seconds:.3g} {counted}/s")
+    if control.time_limit is not None:
+        words.append(f"stops in {control.remaining:.0f} s")
+    return ", ".join(words)
