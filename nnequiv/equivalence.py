@@ -17,6 +17,7 @@ from nnequiv.progress import watched
 from nnequiv.reach.branch_and_bound import BranchAndBound
 from nnequiv.reach.choose import choose, named
 from nnequiv.reach.engine import Engine, Enumerator, InputSet, Optimum, Piece
+from nnequiv.reach.intervals import check_range
 from nnequiv.relations import Relation, discrepancy_objectives
 from nnequiv.results import Asked, Discrepancy, Equivalence, Verdict
 from nnequiv.rounding import evaluate_exact
@@ -269,7 +270,7 @@ def decide(networks: Sequence[Network], objectives, optimum: Optimum) -> Verdict
 
 
 def check_question(networks, input_set: InputSet, outputs: bool) -> None:
-    """Refuse networks and input sets that do not fit, and an input set that is proved empty."""
+    """Refuse networks and input sets that do not fit, values that overflow, and an input set that is proved empty."""
     for network in networks:
         if not isinstance(network, Network):
             raise ValueError(f"{network!r} is not a Network: a pair is a tuple (f, g)")
@@ -282,6 +283,8 @@ def check_question(networks, input_set: InputSet, outputs: bool) -> None:
             f"the input set has {input_set.dimension} inputs, but the network has {networks[0].n_inputs}: "
             "they must be equal"
         )
+    for network, name in zip(networks, "fg", strict=False):
+        check_range(network, input_set.box, name if len(networks) == 2 else "the network")
     if isinstance(input_set, Polytope):
         input_set.inner_point()  # raises if the set is proved empty
 

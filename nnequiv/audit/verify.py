@@ -22,7 +22,8 @@ from nnequiv.io.query import Case, Conjunction, Query
 from nnequiv.lp import LPError
 from nnequiv.network import Network
 from nnequiv.reach.choose import choose, named, unstable_neurons
-from nnequiv.reach.engine import Engine, InputSet, Optimum, interval_bound
+from nnequiv.reach.engine import Engine, InputSet, Optimum
+from nnequiv.reach.intervals import interval_bound
 from nnequiv.reach.vertices import Vertices
 from nnequiv.results import Json
 from nnequiv.rounding import rounded_up

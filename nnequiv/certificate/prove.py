@@ -18,8 +18,8 @@ from nnequiv.reach.branch_and_bound.bounds import RowForms, row_forms
 from nnequiv.reach.branch_and_bound.input_splitting import deciding_term, halve, split_axis
 from nnequiv.reach.branch_and_bound.question import Question
 from nnequiv.reach.branch_and_bound.relu_splitting import neuron_of_generator
-from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
 from nnequiv.reach.engine import InputSet
+from nnequiv.reach.intervals import center_and_radius
 from nnequiv.relations import Objective
 
 #: Parts bounded at once.

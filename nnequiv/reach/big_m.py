@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nnequiv.network import Layer, Network
-from nnequiv.reach.engine import InputSet, interval_layers
+from nnequiv.reach.engine import InputSet
+from nnequiv.reach.intervals import interval_layers
 from nnequiv.relations import Objective
 from nnequiv.rounding import UNDERFLOW, UNIT, dot_error, power_of_two
 from nnequiv.sets import StarSet
@@ -129,7 +130,7 @@ def encode(networks: Sequence[Network], input_set: InputSet) -> Encoding:
 def _encode_network(encoding: Encoding, network: Network, terms: list[Expression], box, reach: np.ndarray) -> None:
     """Layer by layer; ``reach`` bounds the magnitude of all sums that make up a term."""
     rounding, drift = np.zeros(network.n_inputs), np.zeros(network.n_inputs)
-    for layer, (low, high) in zip(network.hidden, interval_layers(network, box), strict=False):
+    for layer, (low, high) in zip(network.hidden, interval_layers(network, box.lower, box.upper), strict=False):
         rounding, drift, reach = _through(layer, rounding, drift, reach)
         pre = [combined(row, bias, terms) for row, bias in zip(layer.weight, layer.bias, strict=True)]
         terms = [_relu(encoding, *values) for values in zip(pre, low, high, rounding, strict=True)]

@@ -8,7 +8,8 @@ from difflib import get_close_matches
 
 from nnequiv.network import Network
 from nnequiv.reach.branch_and_bound import BranchAndBound
-from nnequiv.reach.engine import Engine, InputSet, interval_layers
+from nnequiv.reach.engine import Engine, InputSet
+from nnequiv.reach.intervals import interval_layers
 from nnequiv.reach.milp import Milp
 from nnequiv.reach.skeleton import Skeleton
 from nnequiv.reach.star import Star
@@ -69,7 +70,11 @@ def _best(networks, input_sets, question: str) -> tuple[Engine, str]:
 
 def unstable_neurons(networks, input_set: InputSet) -> int:
     """Neurons that interval arithmetic cannot prove to keep their sign."""
-    layers = [bounds for network in networks for bounds in interval_layers(network, input_set.box)[:-1]]
+    layers = [
+        bounds
+        for network in networks
+        for bounds in interval_layers(network, input_set.box.lower, input_set.box.upper)[:-1]
+    ]
     return sum(int(((low < 0) & (high > 0)).sum()) for low, high in layers)
 
 

@@ -17,7 +17,8 @@ from nnequiv.control import Control, Stopped
 from nnequiv.lp import HighspySolver, LPError, silent
 from nnequiv.network import Network
 from nnequiv.reach.big_m import Encoding, encode
-from nnequiv.reach.engine import InputSet, Optimum, interval_bound
+from nnequiv.reach.engine import InputSet, Optimum
+from nnequiv.reach.intervals import interval_bound
 from nnequiv.reach.leaf import climb, leaf_with
 from nnequiv.reach.sign_tree import SignTree
 from nnequiv.relations import Objective

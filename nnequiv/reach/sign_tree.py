@@ -18,6 +18,9 @@ from nnequiv.reach.engine import InputSet
 from nnequiv.reach.leaf import climb, leaf_with
 from nnequiv.relations import Objective
 
+#: Bounds no further apart are one bound: a tie between numbers this small would be searched to its last leaf.
+UNDERFLOW = 1e-300
+
 
 @dataclass
 class SignTree:
@@ -63,7 +66,7 @@ class SignTree:
                 proved = max(proved, bound)
                 continue
             bound, values = self._relaxed(signs)
-            if bound <= enough:
+            if bound <= max(enough, proved + UNDERFLOW):
                 proved = max(proved, bound)
                 continue
             neuron, likely = self._undecided(signs, values)

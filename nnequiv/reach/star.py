@@ -17,7 +17,8 @@ import numpy as np
 from nnequiv import lp
 from nnequiv.control import Control, Stopped
 from nnequiv.network import Network
-from nnequiv.reach.engine import InputSet, Optimum, Piece, interval_bound
+from nnequiv.reach.engine import InputSet, Optimum, Piece
+from nnequiv.reach.intervals import interval_bound
 from nnequiv.reach.leaf import Leaf, climb, objective_program
 from nnequiv.reach.steps import Dropped, Entered, Event, Finished, Looked, Solved, Split, Stable
 from nnequiv.relations import Objective

@@ -17,7 +17,8 @@ import numpy as np
 
 from nnequiv.control import Control, Stopped
 from nnequiv.network import Network
-from nnequiv.reach.engine import InputSet, Optimum, Piece, attained, interval_bound
+from nnequiv.reach.engine import InputSet, Optimum, Piece, attained
+from nnequiv.reach.intervals import interval_bound
 from nnequiv.reach.vertex_cell import Affine, Cell, input_cell
 from nnequiv.relations import Objective
 from nnequiv.rounding import evaluate_exact, rounded_down, rounded_up

@@ -14,6 +14,7 @@ from math import gcd
 
 import numpy as np
 
+from nnequiv.rounding import power_of_two
 from nnequiv.tolerances import PLANE_TOL, RANK_TOL
 
 
@@ -30,6 +31,10 @@ class Floats:
     def normalised(self, points: np.ndarray) -> np.ndarray:
         """The same points in their normal form: ``w = 1``."""
         return points / points[:, -1:]
+
+    def plane(self, row: np.ndarray) -> np.ndarray:
+        """The same plane, its largest number about 1: the products of a split shall neither overflow nor vanish."""
+        return row / power_of_two(np.abs(row).max())
 
     def signs(self, rows: np.ndarray, points: np.ndarray, reach: np.ndarray) -> np.ndarray:
         """Signs −1, 0, 1 of the affine functions ``rows (m, d + 1)`` at the points ``(k, d + 1)``: ``(k, m)``.
@@ -72,6 +77,9 @@ class Integers:
     def normalised(self, points: np.ndarray) -> np.ndarray:
         """The same points without common factors."""
         return np.array([row // max(gcd(*row), 1) for row in points], dtype=object).reshape(points.shape)
+
+    def plane(self, row: np.ndarray) -> np.ndarray:
+        return row
 
     def signs(self, rows: np.ndarray, points: np.ndarray, reach: np.ndarray) -> np.ndarray:
         values = points @ rows.T

@@ -126,6 +126,7 @@ class VertexPolytope:
         Vertices on the plane belong to both parts, and so do the points where edges cross it. Every point of the
         polytope satisfies one of the two half-spaces, whatever rounding did to row or vertices.
         """
+        row = self.arithmetic.plane(row)
         signs = self.signs(row[None])[:, 0]
         upper, lower = self._edges(np.flatnonzero(signs > 0), np.flatnonzero(signs < 0))
         values = self.points @ row

@@ -10,7 +10,7 @@ import pytest
 from nnequiv.network import Network
 from nnequiv.reach.branch_and_bound.differential import Choice, Pair, PairLayer
 from nnequiv.reach.branch_and_bound.slopes import sharpen
-from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
+from nnequiv.reach.intervals import center_and_radius
 from nnequiv.rounding import evaluate_exact, evaluate_with_error
 from nnequiv.sets import Box
 

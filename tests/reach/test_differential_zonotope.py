@@ -12,8 +12,9 @@ from nnequiv.network import Network
 from nnequiv.reach.branch_and_bound.bounds import row_forms
 from nnequiv.reach.branch_and_bound.differential_zonotope import _relaxed, _through, difference, differential_rows
 from nnequiv.reach.branch_and_bound.question import Question
-from nnequiv.reach.branch_and_bound.zonotope import center_and_radius, index_of
+from nnequiv.reach.branch_and_bound.zonotope import index_of
 from nnequiv.reach.engine import stacked_outputs
+from nnequiv.reach.intervals import center_and_radius
 from nnequiv.relations import Objective, discrepancy_objectives
 from nnequiv.rounding import evaluate_exact
 from nnequiv.sets import Box

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from nnequiv import Box, Network, Top1
-from nnequiv.reach.engine import Engine, Enumerator, attained, interval_bound, interval_layers, stacked_outputs
+from nnequiv.reach.engine import Engine, Enumerator, attained, stacked_outputs
+from nnequiv.reach.intervals import interval_bound, interval_layers
 from nnequiv.reach.milp import Milp
 from nnequiv.reach.star import Star
 from nnequiv.relations import discrepancy_objectives
@@ -18,7 +19,7 @@ def test_intervals_hold_the_exact_values_of_every_layer(scale):
         rng = np.random.default_rng(seed)
         net = random_network(rng, (2, 3, 3, 2), scale)
         box = Box(-rng.random(2), rng.random(2))
-        bounds = interval_layers(net, box)
+        bounds = interval_layers(net, box.lower, box.upper)
         for point in (box.lower, box.upper, *box.sample(rng, 4)):
             for depth, (low, high) in enumerate(bounds):
                 part = Network(net.layers[: depth + 1])
@@ -28,7 +29,7 @@ def test_intervals_hold_the_exact_values_of_every_layer(scale):
 
 def test_intervals_of_a_point_are_its_outputs():
     net = random_network(np.random.default_rng(0), (2, 4, 2))
-    low, high = interval_layers(net, Box([0.5, 0.25], [0.5, 0.25]))[-1]
+    low, high = interval_layers(net, np.array([0.5, 0.25]), np.array([0.5, 0.25]))[-1]
     np.testing.assert_allclose(low, net([0.5, 0.25]), atol=1e-13)
     np.testing.assert_allclose(high, net([0.5, 0.25]), atol=1e-13)
 

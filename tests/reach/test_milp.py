@@ -104,7 +104,7 @@ def test_stopped_or_overflowing_runs_prove_the_interval_only():
     assert "time limit" in r.reason
     big = Network([([[1e200], [-1e200]], [0.0, 0.0]), ([[1e200, -1e200]], [0.0])])
     with np.errstate(over="ignore", invalid="ignore"):
-        r = max_discrepancy(big, ZERO, SEGMENT, Milp())
+        r = Milp().maximise((big, ZERO), SEGMENT, discrepancy_objectives(1), 1e-6, Control())
     assert r.upper == np.inf
     assert "overflow" in r.reason
 

@@ -184,7 +184,7 @@ def test_overflow_inside_is_reported_and_bounds_nothing():
     big = Network([([[1e200], [-1e200]], [0.0, 0.0]), ([[1e200, -1e200]], [0.0])])
     zero = Network([([[0.0]], [0.0])])
     with np.errstate(over="ignore", invalid="ignore"):
-        r = max_discrepancy(big, zero, SEGMENT, FAST)
+        r = FAST.maximise((big, zero), SEGMENT, discrepancy_objectives(1), 1e-6, Control())
     assert r.upper == np.inf
     assert "overflow" in r.reason
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnequiv.reach.branch_and_bound.question import Question
-from nnequiv.reach.branch_and_bound.zonotope import Trace, forward, free_inputs, interval_bounds, interval_layer, times
+from nnequiv.reach.branch_and_bound.zonotope import Trace, forward, free_inputs, times
+from nnequiv.reach.intervals import interval_layer, interval_layers
 from nnequiv.rounding import UNDERFLOW, UNIT, gamma
 
 
@@ -57,7 +58,7 @@ def row_forms(question: Question, center: np.ndarray, radius: np.ndarray, signs:
     ----------
     question : Question
     center, radius : (B, n_inputs) arrays
-        From :func:`nnequiv.reach.branch_and_bound.zonotope.center_and_radius`.
+        From :func:`nnequiv.reach.intervals.center_and_radius`.
     signs : (B, n_hidden of all networks) int8 array, optional
 
     Notes
@@ -111,7 +112,7 @@ def interval_rows(question: Question, lower: np.ndarray, upper: np.ndarray) -> t
     """The plain twin of :func:`row_forms`: bounds on all rows by interval arithmetic, no cancellation at all."""
     low = high = 0.0
     for network, rows in zip(question.networks, question.rows_of, strict=True):
-        a, b = interval_layer(*interval_bounds(network, lower, upper), rows, np.zeros(len(rows)))
+        a, b = interval_layer(*interval_layers(network, lower, upper)[-1], rows, np.zeros(len(rows)))
         low, high = low + a, high + b
     slack = 4 * UNIT * len(question.networks) * (np.abs(low) + np.abs(high))
     return low - slack, high + slack

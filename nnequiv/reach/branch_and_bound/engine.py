@@ -23,8 +23,8 @@ from nnequiv.reach.branch_and_bound.search import Children, Search
 from nnequiv.reach.branch_and_bound.simplify import without_identity_lanes
 from nnequiv.reach.branch_and_bound.state import restored, state_of
 from nnequiv.reach.branch_and_bound.workers import Workers
-from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
-from nnequiv.reach.engine import InputSet, Optimum, interval_bound
+from nnequiv.reach.engine import InputSet, Optimum
+from nnequiv.reach.intervals import center_and_radius, interval_bound
 from nnequiv.relations import Objective
 
 #: With few inputs, differential bounds are used where they are at most this share of the zonotopes' at the start.

@@ -10,8 +10,7 @@ from nnequiv.reach.branch_and_bound.bounds import RowForms, row_forms, smear
 from nnequiv.reach.branch_and_bound.differential_zonotope import differential_rows
 from nnequiv.reach.branch_and_bound.question import Question
 from nnequiv.reach.branch_and_bound.search import Children, Search, outside
-from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
-from nnequiv.reach.engine import interval_bound
+from nnequiv.reach.intervals import center_and_radius, interval_bound
 
 
 def deciding_term(question: Question, forms: RowForms, terms: np.ndarray, objective: np.ndarray, target: float):

@@ -10,7 +10,7 @@ from nnequiv.control import Control
 from nnequiv.reach.branch_and_bound.bounds import row_forms
 from nnequiv.reach.branch_and_bound.input_splitting import halve, sign_parts, split_axis
 from nnequiv.reach.branch_and_bound.search import Children, Search
-from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
+from nnequiv.reach.intervals import center_and_radius
 from nnequiv.reach.skeleton import Skeleton
 from nnequiv.sets import Box
 

@@ -11,7 +11,7 @@ from nnequiv.reach.branch_and_bound.differential import Choice, Pair, standard_c
 from nnequiv.reach.branch_and_bound.question import Question
 from nnequiv.reach.branch_and_bound.search import Children, Search
 from nnequiv.reach.branch_and_bound.slopes import sharpen
-from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
+from nnequiv.reach.intervals import center_and_radius
 from nnequiv.rounding import UNIT, dot_error, gamma
 
 #: Gradient steps for the whole input set, and for a part.

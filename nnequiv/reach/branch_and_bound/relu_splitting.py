@@ -14,7 +14,7 @@ from nnequiv.reach.branch_and_bound.newton import multipliers
 from nnequiv.reach.branch_and_bound.pair_rows import pair_rows
 from nnequiv.reach.branch_and_bound.question import Question
 from nnequiv.reach.branch_and_bound.search import Children, Search, outside
-from nnequiv.reach.branch_and_bound.zonotope import center_and_radius
+from nnequiv.reach.intervals import center_and_radius
 from nnequiv.rounding import gamma
 
 #: Newton steps for a part that can still be split, and for one where every neuron is fixed.

@@ -27,6 +27,7 @@ from functools import cached_property
 import numpy as np
 
 from nnequiv.network import Network
+from nnequiv.reach.intervals import interval_layer
 from nnequiv.rounding import UNDERFLOW, UNIT, gamma
 
 
@@ -93,18 +94,6 @@ class Trace:
     def unstable(self) -> np.ndarray:
         """Number of unstable neurons of each part, ``(B,)``."""
         return sum((layer.unstable.sum(axis=1) for layer in self.hidden), np.zeros(len(self.infeasible), dtype=int))
-
-
-def center_and_radius(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centre and radius of boxes, so that ``[center − radius, center + radius]`` contains them in exact arithmetic.
-
-    A fixed input has radius exactly 0.
-
-    >>> center_and_radius(np.array([1.0, 0.0]), np.array([1.0, 2.0]))[1].round(9)
-    array([0., 1.])
-    """
-    center = np.clip(lower + 0.5 * (upper - lower), lower, upper)
-    return center, np.maximum(upper - center, center - lower) * (1 + 4 * UNIT)
 
 
 def free_inputs(radius: np.ndarray) -> np.ndarray:
@@ -210,26 +199,3 @@ def forward(network: Network, center: np.ndarray, radius: np.ndarray, signs: np.
         z, start = _through(relaxed, layer.weight, layer.bias), start + width
     lower, upper = _bounds(z, known)
     return Trace(hidden, z, lower, upper, infeasible)
-
-
-def interval_layer(lower: np.ndarray, upper: np.ndarray, weight: np.ndarray, bias: np.ndarray):
-    """Bounds on ``weight @ v + bias`` for v in ``[lower, upper] (B, n)``, by interval arithmetic.
-
-    Rounding: with centre and radius, ``W center + b`` and ``|W| radius`` are dot products; their errors are added.
-    """
-    center, radius = center_and_radius(lower, upper)
-    size, n = np.abs(weight).T, weight.shape[1]
-    reach = radius @ size
-    magnitude = np.abs(center) @ size + reach + np.abs(bias)
-    reach = reach + 2 * gamma(n + 4) * magnitude + 8 * UNDERFLOW * (n + 1)
-    middle = center @ weight.T + bias
-    return middle - reach, middle + reach
-
-
-def interval_bounds(network: Network, lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The plain twin: bounds on the outputs by interval arithmetic alone, for boxes ``(B, n_inputs)``."""
-    for index, layer in enumerate(network.layers):
-        if index:
-            lower, upper = np.maximum(lower, 0.0), np.maximum(upper, 0.0)
-        lower, upper = interval_layer(lower, upper, layer.weight, layer.bias)
-    return lower, upper

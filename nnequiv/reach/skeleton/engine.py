@@ -18,7 +18,8 @@ import numpy as np
 
 from nnequiv.control import Control, Stopped
 from nnequiv.network import Network
-from nnequiv.reach.engine import InputSet, Optimum, Piece, interval_bound
+from nnequiv.reach.engine import InputSet, Optimum, Piece
+from nnequiv.reach.intervals import interval_bound
 from nnequiv.reach.skeleton.exploration import Exploration
 from nnequiv.reach.skeleton.pieces import pieces_of, point_piece
 from nnequiv.reach.skeleton.plan import Job, Plan, Questions
