@@ -174,6 +174,8 @@ class _Support:
             return -np.inf
         square, square_error = slope[-len(basis) :, open_].T, error[-len(basis) :, open_].T  # columns are points
         scale = np.abs(square).max(axis=1)  # entries have sizes of their own
+        if not scale.all():  # a feature that the basis has lost, moved by rounding into its sets
+            return -np.inf
         inverse = np.linalg.pinv(square / scale[:, None])
         signed[-len(basis) :] -= inverse @ ((signed @ slope[:, open_]) / scale)
         center, spread = _residual(signed, slope, error)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nnequiv.control import Control
-from nnequiv.lp import SOLVERS, HighspySolver, solve_scaled
+from nnequiv.lp import SOLVERS, HighspySolver, LPError, solve_scaled
 from nnequiv.repair.points import Points
 from nnequiv.repair.target import Target
 from nnequiv.rounding import power_of_two
@@ -167,8 +167,15 @@ class Minimax:
             start, cuts = found.entries, found.cuts
 
     def nearest(self, old: np.ndarray, limit: float, begin: Minimum, control: Control) -> Minimum:
-        """Of the layers whose value is at most ``limit``, the one nearest to ``old`` in the sum of absolute changes."""
-        found = self._cutting_planes(_Nearest(self, old, limit), old, begin.cuts, control)
+        """Of the layers whose value is at most ``limit``, the one nearest to ``old`` in the sum of absolute changes.
+
+        ``begin`` is such a layer, and stays the answer where the solver finds no other: a limit that is the least value
+        itself leaves a set so thin that rounding can empty it.
+        """
+        try:
+            found = self._cutting_planes(_Nearest(self, old, limit), old, begin.cuts, control)
+        except LPError:
+            return begin
         return replace(begin, entries=found.entries, value=found.value, rounds=begin.rounds + found.rounds)
 
     def _cutting_planes(self, program, start: np.ndarray, cuts, control: Control) -> Minimum:
@@ -246,5 +253,7 @@ class _Nearest(_Program):
         cost = 1.0 / np.concatenate([self.scale, self.scale])
         low, high = np.zeros(len(cost)), np.maximum(np.concatenate([self.high, -self.low]), 0.0)
         solution = solve_scaled(solver, -cost, matrix, self.limit / self.unit - values, low, high)
+        if not solution.feasible:
+            raise LPError("infeasible")
         n = len(self.scale)
         return self.moved(solution.point[:n] - solution.point[n:]), self.limit, solution.multipliers

@@ -320,3 +320,15 @@ def test_bad_input_is_refused(options, message):
     arguments |= dict(input_sets=[Box([0.0, 0.0], [1.0, 1.0])]) | options
     with pytest.raises(ValueError, match=message):
         nq.best_last_layer(**arguments)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 9, 31, 48])
+def test_a_difference_of_rounding_only_leaves_a_layer(seed):
+    """The layers within the least value, about 1e-15, are a set that the LP solver may take for empty."""
+    rng = np.random.default_rng(seed)
+    f = random_network(rng, (2, int(rng.integers(2, 9)), 3))
+    last, size = f.layers[-1], [0.0, 1e-15, 1e-13, 1e-300][seed % 4]
+    noise = rng.normal(size=last.weight.shape)
+    g = Network([*f.hidden, (last.weight * (1 + size * noise), last.bias)])
+    best = nq.best_last_layer(f, g, [random_set(rng, 2) for _ in range(2)])
+    assert max(answer.upper for answer in best.discrepancies) <= 1e-9
