@@ -12,6 +12,7 @@ from nnequiv.study.statistics import Paired, Spread, groups, paired, places, spr
 
 #: Columns of the table: title, column of a row, factor, decimals.
 COLUMNS = (
+    ("f (%)", "original_accuracy", 100, 1),
     ("accuracy (%)", "accuracy", 100, 1),
     ("δ sets", "delta_upper", 1, 2),
     ("δ held-out", "heldout_upper", 1, 2),
@@ -94,7 +95,9 @@ def _lowest(rows: Sequence[Row], column: str, name: str) -> str:
                 wins[method] += cell.mean == least
     order = sorted((method for method in METHODS if wins[method]), key=lambda method: -wins[method])
     best = ", ".join(f"{method} in {wins[method]}" for method in order)
-    return f"Of {count} settings with every method, the least mean δ on {name} is that of {best}." if count else ""
+    if count < 2:
+        return f"Of all methods, {best.split(' in ')[0]} has the least mean δ on {name}." if count else ""
+    return f"Of {count} settings with every method, the least mean δ on {name} is that of {best}."
 
 
 def _against(rows: Sequence[Row], first: str, second: str) -> str:
@@ -110,12 +113,12 @@ def _verdict(found: Paired) -> str:
 def _along(rows: Sequence[Row], group: str, method: str) -> str:
     """From the first to the last place of an axis: means, whether all steps go one way and the ranges are apart."""
     cells = [spread(rows, group, value, method, "delta_upper") for value in places(rows, group)]
-    if len(cells) < 2 or None in cells:
+    if len(cells) < 2 or None in cells or len({cell.mean for cell in cells}) == 1:
         return ""
     first, last = cells[0], cells[-1]
     steps = [b.mean - a.mean for a, b in zip(cells[:-1], cells[1:], strict=True)]
-    word = "rises" if last.mean > first.mean else "falls" if last.mean < first.mean else "stays"
-    way = "" if word == "stays" else " at every step" if _one_way(steps) else ", not at every step"
+    word = "rises" if last.mean > first.mean else "falls"
+    way = " at every step" if _one_way(steps) else ", not at every step"
     apart = last.least > first.most or last.most < first.least
     note = "the ranges over seeds are apart" if apart else "the ranges over seeds overlap"
     ends = f"{places(rows, group)[0]:g} to {places(rows, group)[-1]:g}"
