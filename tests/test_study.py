@@ -14,7 +14,7 @@ from nnequiv.study import STUDIES, run_study
 from nnequiv.study.cells import Row, from_csv, run_cell, to_csv
 from nnequiv.study.settings import METHODS, settings, study_recipe
 from nnequiv.study.statistics import paired, spread
-from nnequiv.study.text import paragraph, study_table
+from nnequiv.study.text import paragraph, short_table, study_table
 
 SMALL = Recipe(hidden=(10, 6), steps=200, sets=3, free=2, radius=0.1, rounds=2, round_steps=20)
 
@@ -64,7 +64,12 @@ def test_files_are_those_of_the_rows_whatever_the_workers(tmp_path):
     assert same == [replace(made, seconds=0.0) for made in two]
     assert from_csv((tmp_path / "one" / "alpha.csv").read_text()) == one
     page = (tmp_path / "one" / "alpha.md").read_text()
-    assert study_table(one) in page and paragraph(one) in page and "nnequiv study alpha --data digits --seeds 1" in page
+    assert (
+        short_table(one) in page
+        and study_table(one) in page
+        and paragraph(one) in page
+        and "nnequiv study alpha --data digits --seeds 1" in page
+    )
     assert (tmp_path / "one" / "alpha.png").read_bytes()[:4] == b"\x89PNG"
     assert len(said) == 1 + 4
 
@@ -115,6 +120,13 @@ def test_spread_and_pairs():
     pairs = paired(rows, "witnesses", "compressed", "delta_upper")
     assert (pairs.lower, pairs.runs) == (2, 2)
     assert pairs.ratio == pytest.approx((0.5 * 0.25) ** 0.5)
+
+
+def test_the_short_table_has_a_line_a_setting():
+    rows = [row(value=v, seed=s, method=m, delta=v + s) for v in (1.0, 2.0) for s in (0, 2) for m in METHODS[1:]]
+    _, _, first, second = short_table(rows).splitlines()
+    assert first.split("|")[1:4] == [" weights pruned (%) 1 ", f"{'':12}", " 2.00 [1.00, 3.00] "]
+    assert second.count("3.00 [2.00, 4.00]") == len(METHODS) - 1 + 2
 
 
 def test_sentences_follow_from_the_numbers():

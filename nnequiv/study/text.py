@@ -39,13 +39,29 @@ def study_page(study: str, rows: Sequence[Row], recipe: Recipe, data: str, secon
             "|f − g| of any output anywhere on any set, the upper end of a proved interval. Held-out: boxes around "
             "test images. Agree: share of the sets on which the class is proved to be f's all over. What an axis does "
             "not vary is as in the recipe, and every method takes as many training steps.",
-            study_table(rows),
             paragraph(rows),
+            "δ in short, on the input sets, and on the held-out ones of the last two columns:",
+            short_table(rows),
+            "All numbers:",
+            study_table(rows),
             f"![{study}]({study}.png)",
             f"Recipe: `{recipe}`. {seconds:.0f} seconds. `{command}` makes this again; every run is a row of "
             f"`{study}.csv`.\n",
         ]
     )
+
+
+def short_table(rows: Sequence[Row]) -> str:
+    """A line a setting: δ of every method on the input sets, and of two on the held-out ones."""
+    columns = [(method, "delta_upper") for method in METHODS]
+    columns += [(method, "heldout_upper") for method in ("distillation", "witnesses")]
+    lines = []
+    for group in groups(rows):
+        for value in places(rows, group):
+            cells = [spread(rows, group, value, method, column) for method, column in columns]
+            lines.append([f"{group} {value:g}", *("" if cell is None else _text(cell, 1, 2) for cell in cells)])
+    names = [method if column == "delta_upper" else f"held-out: {method}" for method, column in columns]
+    return table(["setting", *names], lines)
 
 
 def study_table(rows: Sequence[Row]) -> str:
