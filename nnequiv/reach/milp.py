@@ -72,17 +72,13 @@ class Milp:
         search = _Search(networks, input_set, encode(networks, input_set), tolerance, threshold)
         proof, reason = f"HiGHS's bound, if it keeps its tolerance of {MILP_TOL:g}", ""
         try:
-            stated = [search.ask(objective, i, control) for i, objective in enumerate(objectives)]
-            upper = max(stated, default=-np.inf)
+            upper = max((search.ask(o, i, control) for i, o in enumerate(objectives)), default=-np.inf)
+            if self.prove:
+                upper = max((search.prove(o, i, control) for i, o in enumerate(objectives)), default=-np.inf)
+                proof = "LP duality on every choice of signs"
         except (Stopped, KeyboardInterrupt, LPError) as stop:
             reason = _why(stop)
             upper, proof = interval_bound(networks, input_set, objectives), "interval arithmetic"
-        if self.prove and not reason:
-            try:
-                upper = max((search.prove(o, i, control) for i, o in enumerate(objectives)), default=-np.inf)
-                proof = "LP duality on every choice of signs"
-            except (Stopped, KeyboardInterrupt, LPError) as stop:
-                reason = _why(stop)
         return search.optimum(upper, reason, proof)
 
 

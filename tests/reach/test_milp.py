@@ -109,6 +109,15 @@ def test_stopped_or_overflowing_runs_prove_the_interval_only():
     assert "overflow" in r.reason
 
 
+def test_a_stopped_proof_claims_nothing_of_highs(monkeypatch):
+    """A violation ends the proof of all objectives; what HiGHS said of the others is not proved by then."""
+    monkeypatch.setattr("nnequiv.reach.milp._highs", lambda *_: (0.0, None, 0))
+    f = Network([([[1.0], [-1.0]], [0.0, 0.0]), ([[1.0, 1.0]], [0.0])])
+    found = Milp().maximise((f, ZERO), SEGMENT, discrepancy_objectives(1), 1e-6, Control(), threshold=0.1)
+    assert found.lower > 0.1 and found.upper >= 1.0
+    assert found.proof == "interval arithmetic"
+
+
 def test_proof_says_what_it_rests_on():
     for engine, rests_on in ((Milp(), "LP duality"), (Milp(prove=False), "HiGHS")):
         optimum = engine.maximise((ZERO, ZERO), SEGMENT, discrepancy_objectives(1), 1e-6, Control())
