@@ -62,7 +62,8 @@ def _swallow_banner() -> None:
 class CvxpySolver:
     """LPs through cvxpy with HiGHS. One parametrised problem, compiled once, serves all rows and objectives.
 
-    Rows are padded with ``0 @ x ≤ 0`` to the next power of two, so that few sizes are ever compiled.
+    Rows are padded with ``0 @ x ≤ 0`` to the next power of two, so that few sizes are ever compiled; a side on which a
+    variable is not bounded is ``0 x ≤ 0`` too, because a parameter has to be finite.
     """
 
     def __init__(self):
@@ -73,16 +74,19 @@ class CvxpySolver:
     def _problem(self, rows: int, n: int) -> dict:
         if (rows, n) not in self._compiled:
             x = cvxpy.Variable(n)
-            c, low, high = cvxpy.Parameter(n), cvxpy.Parameter(n), cvxpy.Parameter(n)
+            c, low, high, below, above = (cvxpy.Parameter(n) for _ in range(5))
             matrix, bound = cvxpy.Parameter((rows, n)), cvxpy.Parameter(rows)
             half_spaces = matrix @ x <= bound
-            problem = cvxpy.Problem(cvxpy.Maximize(c @ x), [half_spaces, x >= low, x <= high])
+            sides = [cvxpy.multiply(below, x) >= low, cvxpy.multiply(above, x) <= high]
+            problem = cvxpy.Problem(cvxpy.Maximize(c @ x), [half_spaces, *sides])
             self._compiled[rows, n] = dict(
                 problem=problem,
                 x=x,
                 c=c,
                 low=low,
                 high=high,
+                below=below,
+                above=above,
                 matrix=matrix,
                 bound=bound,
                 half_spaces=half_spaces,
@@ -94,11 +98,10 @@ class CvxpySolver:
         m, n = matrix.shape
         rows = 1 << max(m - 1, 0).bit_length()
         p = self._problem(rows, n)
-        p["c"].value, p["low"].value, p["high"].value = (
-            np.asarray(objective),
-            np.asarray(lower),
-            np.asarray(upper),
-        )
+        p["c"].value = np.asarray(objective)
+        for side, bounds, bounded in (("low", lower, "below"), ("high", upper, "above")):
+            finite = np.isfinite(bounds)
+            p[side].value, p[bounded].value = np.where(finite, bounds, 0.0), finite.astype(float)
         p["matrix"].value = np.vstack([matrix, np.zeros((rows - m, n))])
         p["bound"].value = np.concatenate([bound, np.zeros(rows - m)])
         self.solved += 1
