@@ -164,18 +164,26 @@ class HighspySolver:
         # Minimise the negative: HiGHS's row duals are then ≤ 0 at an active upper bound.
         model.changeColsCost(n, np.arange(n, dtype=np.int32), -np.asarray(objective, dtype=np.float64))
         self.solved += 1
-        model.run()
-        status = model.getModelStatus()
-        if status not in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kInfeasible):
-            model.clearSolver()  # once more without the basis of the question before
-            model.run()
-            status = model.getModelStatus()
+        status = self._run(model)
         if status == highspy.HighsModelStatus.kInfeasible:
             return LPSolution(False, None, np.zeros(len(matrix)))
         if status != highspy.HighsModelStatus.kOptimal:
             raise LPError(model.modelStatusToString(status))
         solution = model.getSolution()
         return LPSolution(True, np.array(solution.col_value), -np.array(solution.row_dual))
+
+    @staticmethod
+    def _run(model: highspy.Highs) -> highspy.HighsModelStatus:
+        """Warm; if that ends with no answer, without the basis of the question before; then presolved, too."""
+        model.run()
+        for presolve in ("off", "on"):
+            if model.getModelStatus() in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kInfeasible):
+                break
+            model.clearSolver()
+            model.setOptionValue("presolve", presolve)
+            model.run()
+        model.setOptionValue("presolve", "off")
+        return model.getModelStatus()
 
 
 SOLVERS = {"cvxpy": CvxpySolver, "highspy": HighspySolver}
