@@ -84,7 +84,7 @@ def test_an_interrupt_is_passed_on():
 
 def test_patience_is_limited(monkeypatch):
     """With no patience at all, halving and ReLU splits go on towards the maximum."""
-    monkeypatch.setattr(leaves, "PATIENCE", 0.0)
+    monkeypatch.setattr(leaves, "PATIENCE", 0)
     networks, objectives = pair(4, 1e-3), discrepancy_objectives(2)
     box = Box([-0.6] * 3, [0.6] * 3)
     found = BranchAndBound(relative=0.1).maximise(networks, box, objectives, 0.0, Control(time_limit=3))

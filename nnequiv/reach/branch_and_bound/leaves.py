@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from nnequiv.control import Control
+from nnequiv.control import Control, Stopped
 from nnequiv.reach.branch_and_bound.bounds import row_forms
 from nnequiv.reach.branch_and_bound.input_splitting import halve, sign_parts, split_axis
 from nnequiv.reach.branch_and_bound.search import Children, Search
@@ -14,8 +16,9 @@ from nnequiv.reach.intervals import center_and_radius
 from nnequiv.reach.skeleton import Skeleton
 from nnequiv.sets import Box
 
-#: Seconds for a batch: where near-equal planes are too much for the skeleton, smaller boxes are the better way.
-PATIENCE = 5.0
+#: Steps of the skeleton for a batch, some milliseconds each: where near-equal planes are too much for it, smaller boxes
+#: are the better way. Steps, not seconds: the search is the same on every machine, and after a checkpoint.
+PATIENCE = 1000
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Leaves:
         """
         question, lower, upper = search.question, parts["lower"], parts["upper"]
         boxes = [Box(*ends) for ends in zip(lower, upper, strict=True)]
-        control = Control(time_limit=PATIENCE)
+        control = Control(progress=_limit(PATIENCE), interval=0.0)
         found = self.engine.maximise_each(question.networks, boxes, question.objectives, 0.0, control)
         if any(optimum.reason == "interrupted" for optimum in found):
             raise KeyboardInterrupt  # it was meant for the whole search
@@ -65,3 +68,14 @@ class Leaves:
         }
         signs = sign_parts(question, lower, upper, values, alive & last[:, None])
         return {"leaves": Children(halves["values"].max(axis=1), halves), "signs": signs}
+
+
+def _limit(steps: int) -> Callable:
+    """Progress that stops an engine after so many steps."""
+    count = itertools.count(1)
+
+    def step(**_) -> None:
+        if next(count) > steps:
+            raise Stopped(f"more than {steps} steps")
+
+    return step
