@@ -7,11 +7,14 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from nnequiv.checkpoint import identity_of, open_checkpoint
 from nnequiv.control import Control
-from nnequiv.equivalence import check_question, watched
+from nnequiv.equivalence import check_question
 from nnequiv.network import Network
+from nnequiv.progress import watched
 from nnequiv.reach.choose import choose, named
 from nnequiv.reach.engine import Engine, Enumerator, InputSet
+from nnequiv.reach.skeleton import Skeleton
 from nnequiv.reach.steps import Event
 from nnequiv.relations import output_objectives
 from nnequiv.results import Json
@@ -47,6 +50,8 @@ def survey(
     *,
     progress: bool | Callable | None = None,
     time_limit: float | None = None,
+    checkpoint=None,
+    checkpoint_every: float = 60.0,
 ) -> Regions:
     """Count the pieces and bound the outputs, without keeping any piece.
 
@@ -55,11 +60,18 @@ def survey(
     network : Network, or a pair ``(f, g)``, whose outputs are then ``f − g``
     input_set, engine, progress, time_limit
         As in :func:`nnequiv.enumerate_pieces`.
+    checkpoint : str or path, optional
+        A file that keeps what the parts of the input set gave that are done. If it exists, the survey goes on from it,
+        and ends as one that was never stopped would. Only the engine "skeleton" keeps one.
+    checkpoint_every : float
+        Seconds between two writes.
 
     Raises
     ------
     Stopped
         When the time is up: a count of some pieces is no answer.
+    ValueError
+        If shapes do not fit, the engine does not list pieces, or the checkpoint is of another survey.
 
     Examples
     --------
@@ -74,10 +86,17 @@ def survey(
     chosen, why = choose(engine, networks, [input_set], "pieces")
     if not isinstance(chosen, Enumerator):
         raise ValueError(f"engine {chosen.name!r} does not list pieces: use star, vertices or skeleton")
-    with watched(progress, time_limit) as control:
+    kept = None
+    if checkpoint is not None:
+        if not isinstance(chosen, Skeleton):
+            raise ValueError(f"engine {chosen.name!r} keeps no checkpoint of its pieces: use skeleton")
+        objectives = output_objectives(networks[0].n_outputs, pair=len(networks) == 2)
+        identity = identity_of(networks, input_set, objectives, chosen, 0.0, None)
+        kept = open_checkpoint(checkpoint, identity, checkpoint_every)
+    with watched(progress, time_limit, checkpoint=kept) as control:
         pieces, lower, upper = _survey(chosen, networks, input_set, control)
     name = f"{named(chosen)} ({why})" if why else named(chosen)
-    return Regions(pieces, tuple(map(float, lower)), tuple(map(float, upper)), control.seconds, name)
+    return Regions(pieces, tuple(map(float, lower)), tuple(map(float, upper)), control.all_seconds, name)
 
 
 def steps(

@@ -10,9 +10,11 @@ from nnequiv.cli.shared import (
     DONE,
     NOT_EQUIVALENT,
     UNKNOWN,
+    add_checkpoint,
     add_command,
     add_pair,
     add_question,
+    checkpoint_options,
     evidence_lines,
     numbers,
     pair_and_box,
@@ -20,7 +22,7 @@ from nnequiv.cli.shared import (
     question_options,
     say,
 )
-from nnequiv.reach.engine import interval_bound
+from nnequiv.reach.intervals import interval_bound
 from nnequiv.relations import output_objectives
 
 EXIT = {nq.Verdict.EQUIVALENT: DONE, nq.Verdict.NOT_EQUIVALENT: NOT_EQUIVALENT, nq.Verdict.UNKNOWN: UNKNOWN}
@@ -32,13 +34,16 @@ def add_discrepancy(commands) -> None:
     parser = add_command(commands, "discrepancy", _run_discrepancy, help, example)
     add_pair(parser)
     add_question(parser)
+    add_checkpoint(parser)
     add_certificate(parser)
 
 
 def _run_discrepancy(arguments) -> int:
     f, g, box = pair_and_box(arguments)
     with question_options(arguments) as options:
-        answer = nq.max_discrepancy(f, g, box, arguments.engine, arguments.tolerance, **options)
+        answer = nq.max_discrepancy(
+            f, g, box, arguments.engine, arguments.tolerance, **checkpoint_options(arguments), **options
+        )
     lines = [
         f"discrepancy in [{answer.lower!r}, {answer.upper!r}]" + ("" if answer.exact else " (not to the tolerance)")
     ]
@@ -58,6 +63,7 @@ def add_equivalent(commands) -> None:
     relation.add_argument("--order", metavar="I,J", help="f and g agree on the order of outputs I and J")
     parser.add_argument("--margin", type=float, default=0.0, metavar="M", help="with --top1: where f leads by M")
     add_question(parser)
+    add_checkpoint(parser)
     add_certificate(parser)
 
 
@@ -80,7 +86,16 @@ def _run_equivalent(arguments) -> int:
     if arguments.margin and not arguments.top1:
         raise ValueError("--margin goes with --top1")
     with question_options(arguments) as options:
-        answer = nq.check_equivalence(f, g, box, _relation(arguments), arguments.engine, arguments.tolerance, **options)
+        answer = nq.check_equivalence(
+            f,
+            g,
+            box,
+            _relation(arguments),
+            arguments.engine,
+            arguments.tolerance,
+            **checkpoint_options(arguments),
+            **options,
+        )
     lines = [
         f"{answer.verdict.value}: {answer.relation}",
         f"largest violation in [{answer.lower:.9g}, {answer.upper:.9g}] (the relation holds iff it is <= 0)",
@@ -98,6 +113,7 @@ def add_regions(commands) -> None:
     parser.add_argument("--list", action="store_true", help="also print every piece: pattern, matrix, offset")
     parser.add_argument("--explain", action="store_true", help="print what the star engine does, step by step")
     add_question(parser)
+    add_checkpoint(parser)
 
 
 def _run_regions(arguments) -> int:
@@ -117,7 +133,7 @@ def _run_regions(arguments) -> int:
             pattern = "".join("01"[int(bit)] for bit in piece.pattern)
             print(f"{pattern or '-'}  C = {piece.matrix.tolist()}  d = {piece.offset.tolist()}")
     try:
-        answer = nq.survey(network, box, arguments.engine, **known)
+        answer = nq.survey(network, box, arguments.engine, **checkpoint_options(arguments), **known)
     except (nq.Stopped, KeyboardInterrupt) as stop:
         return _unknown_regions(arguments, network, box, str(stop) or "interrupted")
     what = "f" if arguments.g is None else "f - g"

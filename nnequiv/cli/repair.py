@@ -14,6 +14,7 @@ from nnequiv.cli.shared import (
     DONE,
     NOT_EQUIVALENT,
     UNKNOWN,
+    add_checkpoint,
     add_command,
     add_engine,
     progress_bar,
@@ -95,6 +96,7 @@ def add_repair(commands) -> None:
     parser.add_argument("--seed", type=seed_value, default=0, metavar="N", help="default 0")
     add_engine(parser)
     parser.add_argument("--time-limit", type=float, metavar="S", help="seconds; then keep the best so far, not proved")
+    add_checkpoint(parser)
     add_certificate(parser)
     parser.add_argument("--json", metavar="FILE|-", help="write the history and the proof as JSON")
 
@@ -126,6 +128,7 @@ def _run_repair(arguments) -> int:
         engine=arguments.engine,
         progress=progress_bar(),
         time_limit=arguments.time_limit,
+        checkpoint=arguments.checkpoint,
     )
     with answering():
         nq.save(answer.network, arguments.out)

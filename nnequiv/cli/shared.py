@@ -93,6 +93,17 @@ def pair_and_box(arguments):
     return f, g, nq.load_box(arguments.box, dimension=f.n_inputs)
 
 
+def add_checkpoint(parser) -> None:
+    help = "keep the state here; the same command goes on from it after a kill, to the same answer"
+    parser.add_argument("--checkpoint", metavar="FILE", help=help)
+    every = "with --checkpoint: seconds between two writes, default 60"
+    parser.add_argument("--checkpoint-every", type=float, default=60.0, metavar="S", help=every)
+
+
+def checkpoint_options(arguments) -> dict:
+    return dict(checkpoint=arguments.checkpoint, checkpoint_every=arguments.checkpoint_every)
+
+
 def progress_bar():
     """A bar only where somebody sees it."""
     return True if sys.stderr.isatty() else None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import zipfile
 
 import numpy as np
 
-from nnequiv.io.files import read_bytes, write_atomically
+from nnequiv.io.files import MAX_FILE_BYTES, read_bytes, write_atomically
 from nnequiv.network import Network
 
 
@@ -32,6 +33,9 @@ def load_npz(path) -> Network:
     if data[:2] != b"PK":
         raise ValueError(f"{path}: not a .npz archive")
     try:
+        size = sum(member.file_size for member in zipfile.ZipFile(io.BytesIO(data)).infolist())
+        if size > MAX_FILE_BYTES:
+            raise ValueError(f"it unpacks to {size} bytes, the limit is {MAX_FILE_BYTES}")
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds on damaged archives

@@ -20,6 +20,7 @@ from nnequiv.equivalence import watched
 from nnequiv.merge import check_pair
 from nnequiv.network import Network
 from nnequiv.reach.engine import Engine, InputSet
+from nnequiv.repair.kept import kept_looks
 from nnequiv.repair.last_layer import best_last_layer, check_near
 from nnequiv.repair.result import LastLayer, Repair, Round
 from nnequiv.repair.target import Target, check_target, target_of
@@ -56,6 +57,7 @@ def repair(
     progress: bool | Callable | None = None,
     time_limit: float | None = None,
     executor=None,
+    checkpoint=None,
 ) -> Repair:
     """Retrain g, at its size, on the points where it is farthest from f, until it is near f on every input set.
 
@@ -99,6 +101,10 @@ def repair(
         True for a line on the terminal; a callable gets ``round=``, ``lower=``, ``upper=``.
     time_limit : float, optional
         Seconds. What is reached so far is returned, not proved, with ``reason``; so it is after Ctrl-C.
+    checkpoint : str or path, optional
+        A file that keeps the engine's answers of every round. If it exists, training takes the same steps again, but
+        what was measured is not measured again; the result is that of a run that was never killed. The proof at the
+        end is always made anew.
 
     Returns
     -------
@@ -119,12 +125,15 @@ def repair(
     rounds = 0 if method == "last-layer" else rounds
     search = dict(engine=engine, tolerance=tolerance, executor=executor)
     labels = not wanted.partners
+    depends = dict(g=g0, data=_arrays(data), the_generator=rng.bit_generator.state, the_engine=[engine, tolerance])
+    depends["the_training"] = [method, near, alpha, rounds, steps, batch, sgd, stop_early]
     trainer = WitnessTrainer(wanted, g0, data, rng, alpha, batch, sgd or default_sgd(g0, rounds * steps, labels))
     history, best, least, proof, reason, layer = [], trainer.network, math.inf, (), "", None
     control = Control(None, time_limit)
     with watched(progress, None) as watch:
         look = partial(_look, wanted, input_sets=input_sets, search=search, control=control)
-        seen = _rounds(trainer, look, data, rounds, steps, stop_early, control)
+        kept = look if checkpoint is None else kept_looks(look, checkpoint, wanted, input_sets, **depends)
+        seen = _rounds(trainer, kept, data, rounds, steps, stop_early, control)
         try:
             for g, entry in seen:
                 history.append(entry)
@@ -174,6 +183,15 @@ def _accuracy(g: Network, data) -> float:
     """On the training labels; NaN without any."""
     labels = getattr(data, "train_labels", None)
     return math.nan if labels is None else accuracy(g, data.train_points, labels)
+
+
+def _arrays(data) -> list:
+    """What training reads of its data."""
+    return (
+        [np.asarray(getattr(data, "train_points", data)), np.asarray(getattr(data, "train_labels", ()))]
+        if data is not None
+        else []
+    )
 
 
 def _look(target: Target, g: Network, input_sets, search: dict, control: Control) -> list[Answer]:

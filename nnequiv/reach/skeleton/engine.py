@@ -21,6 +21,7 @@ from nnequiv.network import Network
 from nnequiv.reach.engine import InputSet, Optimum, Piece
 from nnequiv.reach.intervals import interval_bound
 from nnequiv.reach.skeleton.exploration import Exploration
+from nnequiv.reach.skeleton.kept import survey_parts
 from nnequiv.reach.skeleton.pieces import pieces_of, point_piece
 from nnequiv.reach.skeleton.plan import Job, Plan, Questions
 from nnequiv.reach.skeleton.tally import Tally, record, record_point
@@ -129,6 +130,8 @@ class Skeleton:
         if not len(input_set.free):
             for tally, objective in zip(tallies, objectives, strict=True):
                 record_point(tally, 0, networks, input_set, [objective])
+        if control.checkpoint is not None:
+            _add_parts(tallies, search, objectives, input_set, control)
         for leaf, plan in search.leaves(control):
             _record_each(tallies, leaf, plan, objectives, input_set)
         for tally, objective in zip(tallies, objectives, strict=True):
@@ -275,6 +278,21 @@ def _run(task: Exploration, objectives, input_sets, time_limit, threshold):
 def _record_each(tallies: list[Tally], leaf: Leaf, plan: Plan, objectives, input_set: InputSet) -> None:
     for tally, objective in zip(tallies, objectives, strict=True):
         record(tally, leaf, plan, [objective], [input_set])
+
+
+def _add_parts(tallies: list[Tally], search: Exploration, objectives, input_set: InputSet, control: Control) -> None:
+    """The survey of all parts that can be kept: pieces, and the upper bound of every objective."""
+
+    def walked(task: Exploration) -> np.ndarray:
+        own = [Tally.empty(1) for _ in objectives]
+        for leaf, plan in task.leaves(control):
+            _record_each(own, leaf, plan, objectives, input_set)
+        return np.array([[tally.pieces[0], tally.upper[0]] for tally in own], dtype=np.float64)
+
+    for part in survey_parts(search, control, walked):
+        for tally, (pieces, upper) in zip(tallies, part, strict=True):
+            tally.pieces[0] += int(pieces)
+            tally.upper[0] = max(tally.upper[0], upper)
 
 
 def _jobs(input_sets: Sequence[InputSet]) -> list[Job]:
