@@ -18,6 +18,7 @@ from nnequiv.reach.branch_and_bound import BranchAndBound
 from nnequiv.reach.choose import choose, named
 from nnequiv.reach.engine import Engine, Enumerator, InputSet, Optimum, Piece
 from nnequiv.reach.intervals import check_range
+from nnequiv.reach.memory import limited
 from nnequiv.relations import Relation, discrepancy_objectives
 from nnequiv.results import Asked, Discrepancy, Equivalence, Verdict
 from nnequiv.rounding import evaluate_exact
@@ -85,6 +86,7 @@ def max_discrepancy(
     executor=None,
     checkpoint=None,
     checkpoint_every: float = 60.0,
+    memory_limit: float | None = None,
 ) -> Discrepancy:
     """How far apart f and g are on the input set: ``δ_max = max over i and x of |f_i(x) − g_i(x)|``.
 
@@ -111,6 +113,9 @@ def max_discrepancy(
         ``seconds`` adds up. It may be killed at any moment. Only branch and bound keeps one: "auto" then takes it.
     checkpoint_every : float
         Seconds between two writes: as much work is lost at most.
+    memory_limit : float, optional
+        MB for the whole process, a soft limit: the engine gets the budget that is left after Python itself, takes the
+        work in smaller parts, and needs more time. By default the engine's own budget.
 
     Returns
     -------
@@ -138,6 +143,7 @@ def max_discrepancy(
         executor=executor,
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
+        memory_limit=memory_limit,
     )[0]
 
 
@@ -154,6 +160,7 @@ def max_discrepancies(
     executor=None,
     checkpoint=None,
     checkpoint_every: float = 60.0,
+    memory_limit: float | None = None,
 ) -> list[Discrepancy]:
     """:func:`max_discrepancy` on many input sets, in one run where the engine can (repair asks hundreds at a time)."""
     if not tolerance >= 0:
@@ -168,6 +175,7 @@ def max_discrepancies(
     if checkpoint is not None and len(input_sets) != 1:
         raise ValueError(f"{len(input_sets)} input sets are given: a checkpoint is kept of one")
     chosen, why = _chosen(engine, (f, g), input_sets, checkpoint, executor)
+    chosen = limited(chosen, memory_limit)
     kept = _kept(checkpoint, checkpoint_every, (f, g), input_sets[0], objectives, chosen, tolerance, None)
     with watched(progress, time_limit, executor, kept) as control:
         optima = maximise_each(chosen, (f, g), input_sets, objectives, tolerance, control)
@@ -192,13 +200,14 @@ def check_equivalence(
     executor=None,
     checkpoint=None,
     checkpoint_every: float = 60.0,
+    memory_limit: float | None = None,
 ) -> Equivalence:
     """Whether f and g are in the relation everywhere on the input set.
 
     Parameters
     ----------
     relation : Epsilon, Top1, TopK or Order
-    f, g, input_set, engine, tolerance, progress, time_limit, executor, checkpoint, checkpoint_every
+    f, g, input_set, engine, tolerance, progress, time_limit, executor, checkpoint, checkpoint_every, memory_limit
         As in :func:`max_discrepancy`.
 
     Returns
@@ -218,6 +227,7 @@ def check_equivalence(
     check_question((f, g), input_set, outputs=True)
     objectives = relation.objectives(f.n_outputs)
     chosen, why = _chosen(engine, (f, g), [input_set], checkpoint, executor)
+    chosen = limited(chosen, memory_limit)
     kept = _kept(checkpoint, checkpoint_every, (f, g), input_set, objectives, chosen, tolerance, 0.0)
     with watched(progress, time_limit, executor, kept) as control:
         if objectives:

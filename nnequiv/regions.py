@@ -14,6 +14,7 @@ from nnequiv.network import Network
 from nnequiv.progress import watched
 from nnequiv.reach.choose import choose, named
 from nnequiv.reach.engine import Engine, Enumerator, InputSet
+from nnequiv.reach.memory import limited
 from nnequiv.reach.skeleton import Skeleton
 from nnequiv.reach.steps import Event
 from nnequiv.relations import output_objectives
@@ -52,6 +53,7 @@ def survey(
     time_limit: float | None = None,
     checkpoint=None,
     checkpoint_every: float = 60.0,
+    memory_limit: float | None = None,
 ) -> Regions:
     """Count the pieces and bound the outputs, without keeping any piece.
 
@@ -65,6 +67,8 @@ def survey(
         and ends as one that was never stopped would. Only the engine "skeleton" keeps one.
     checkpoint_every : float
         Seconds between two writes.
+    memory_limit : float, optional
+        As in :func:`nnequiv.max_discrepancy`.
 
     Raises
     ------
@@ -86,7 +90,7 @@ def survey(
     chosen, why = choose(engine, networks, [input_set], "pieces")
     if not isinstance(chosen, Enumerator):
         raise ValueError(f"engine {chosen.name!r} does not list pieces: use star, vertices or skeleton")
-    kept = None
+    chosen, kept = limited(chosen, memory_limit), None
     if checkpoint is not None:
         if not isinstance(chosen, Skeleton):
             raise ValueError(f"engine {chosen.name!r} keeps no checkpoint of its pieces: use skeleton")

@@ -10,12 +10,12 @@ from nnequiv.cli.shared import (
     DONE,
     NOT_EQUIVALENT,
     UNKNOWN,
-    add_checkpoint,
     add_command,
+    add_long_run,
     add_pair,
     add_question,
-    checkpoint_options,
     evidence_lines,
+    long_run_options,
     numbers,
     pair_and_box,
     progress_bar,
@@ -34,7 +34,7 @@ def add_discrepancy(commands) -> None:
     parser = add_command(commands, "discrepancy", _run_discrepancy, help, example)
     add_pair(parser)
     add_question(parser)
-    add_checkpoint(parser)
+    add_long_run(parser)
     add_certificate(parser)
 
 
@@ -42,7 +42,7 @@ def _run_discrepancy(arguments) -> int:
     f, g, box = pair_and_box(arguments)
     with question_options(arguments) as options:
         answer = nq.max_discrepancy(
-            f, g, box, arguments.engine, arguments.tolerance, **checkpoint_options(arguments), **options
+            f, g, box, arguments.engine, arguments.tolerance, **long_run_options(arguments), **options
         )
     lines = [
         f"discrepancy in [{answer.lower!r}, {answer.upper!r}]" + ("" if answer.exact else " (not to the tolerance)")
@@ -63,7 +63,7 @@ def add_equivalent(commands) -> None:
     relation.add_argument("--order", metavar="I,J", help="f and g agree on the order of outputs I and J")
     parser.add_argument("--margin", type=float, default=0.0, metavar="M", help="with --top1: where f leads by M")
     add_question(parser)
-    add_checkpoint(parser)
+    add_long_run(parser)
     add_certificate(parser)
 
 
@@ -93,7 +93,7 @@ def _run_equivalent(arguments) -> int:
             _relation(arguments),
             arguments.engine,
             arguments.tolerance,
-            **checkpoint_options(arguments),
+            **long_run_options(arguments),
             **options,
         )
     lines = [
@@ -113,7 +113,7 @@ def add_regions(commands) -> None:
     parser.add_argument("--list", action="store_true", help="also print every piece: pattern, matrix, offset")
     parser.add_argument("--explain", action="store_true", help="print what the star engine does, step by step")
     add_question(parser)
-    add_checkpoint(parser)
+    add_long_run(parser)
 
 
 def _run_regions(arguments) -> int:
@@ -133,7 +133,7 @@ def _run_regions(arguments) -> int:
             pattern = "".join("01"[int(bit)] for bit in piece.pattern)
             print(f"{pattern or '-'}  C = {piece.matrix.tolist()}  d = {piece.offset.tolist()}")
     try:
-        answer = nq.survey(network, box, arguments.engine, **checkpoint_options(arguments), **known)
+        answer = nq.survey(network, box, arguments.engine, **long_run_options(arguments), **known)
     except (nq.Stopped, KeyboardInterrupt) as stop:
         return _unknown_regions(arguments, network, box, str(stop) or "interrupted")
     what = "f" if arguments.g is None else "f - g"

@@ -93,15 +93,23 @@ def pair_and_box(arguments):
     return f, g, nq.load_box(arguments.box, dimension=f.n_inputs)
 
 
-def add_checkpoint(parser) -> None:
+def add_long_run(parser) -> None:
+    """Options of questions that may take hours."""
+    add_checkpoint(parser, every=True)
+    limit = "soft limit for the whole process; needs more time"
+    parser.add_argument("--memory-limit", type=float, metavar="MB", help=limit)
+
+
+def add_checkpoint(parser, every: bool = False) -> None:
     help = "keep the state here; the same command goes on from it after a kill, to the same answer"
     parser.add_argument("--checkpoint", metavar="FILE", help=help)
-    every = "with --checkpoint: seconds between two writes, default 60"
-    parser.add_argument("--checkpoint-every", type=float, default=60.0, metavar="S", help=every)
+    if every:
+        often = "with --checkpoint: seconds between two writes, default 60"
+        parser.add_argument("--checkpoint-every", type=float, default=60.0, metavar="S", help=often)
 
 
-def checkpoint_options(arguments) -> dict:
-    return dict(checkpoint=arguments.checkpoint, checkpoint_every=arguments.checkpoint_every)
+def long_run_options(arguments) -> dict:
+    return {name: getattr(arguments, name) for name in ("checkpoint", "checkpoint_every", "memory_limit")}
 
 
 def progress_bar():
