@@ -17,7 +17,17 @@ from nnequiv.audit.claims import Bound
 from nnequiv.audit.folder import audit_instances
 from nnequiv.audit.judge import Audit, Judgement, audit, audit_bound
 from nnequiv.audit.verify import verify
-from nnequiv.cli.shared import BAD_INPUT, DONE, NOT_EQUIVALENT, UNKNOWN, add_command, add_engine, progress_bar, say
+from nnequiv.cli.shared import (
+    BAD_INPUT,
+    DONE,
+    NOT_EQUIVALENT,
+    UNKNOWN,
+    add_command,
+    add_engine,
+    progress_bar,
+    say,
+    writable,
+)
 from nnequiv.io import format_answer, load_answer, load_query
 from nnequiv.io.onnx import OPERATORS, OPSETS
 from nnequiv.io.query import Query
@@ -189,7 +199,8 @@ def _add_networks(parser: argparse.ArgumentParser, required: bool) -> None:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_engine(parser)
-    parser.add_argument("--json", metavar="FILE|-", help="write the answer as JSON (- for standard output)")
+    help = "write the answer as JSON (- for standard output)"
+    parser.add_argument("--json", type=writable, metavar="FILE|-", help=help)
 
 
 def _networks(query: Query, given: Sequence[str]) -> Mapping[str, nq.Network]:

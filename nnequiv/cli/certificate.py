@@ -6,16 +6,13 @@ Exit codes of ``check``: 0 and the proved claims in one line, 1 and the first th
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
 from tqdm import tqdm
 
 import nnequiv as nq
 from nnequiv.cli.interrupts import answering
-from nnequiv.cli.shared import DONE, NOT_EQUIVALENT, UNKNOWN, add_command
-from nnequiv.io.files import check_folder
+from nnequiv.cli.shared import DONE, NOT_EQUIVALENT, UNKNOWN, add_command, writable
 
 
 def add_check(commands) -> None:
@@ -68,16 +65,7 @@ def _nodes(certificate: nq.Certificate) -> int:
 def add_certificate(parser) -> None:
     """The option of the questions."""
     help = "write the answer with its proof (.json or .json.gz)"
-    parser.add_argument("--certificate", type=_writable, metavar="FILE", help=help)
-
-
-def _writable(name: str) -> str:
-    """Refused before any work is done."""
-    try:
-        check_folder(Path(name).parent)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return name
+    parser.add_argument("--certificate", type=writable, metavar="FILE", help=help)
 
 
 def write_certificate(arguments, answer) -> list[str]:

@@ -20,9 +20,10 @@ from nnequiv.cli.shared import (
     progress_bar,
     say,
     seed_value,
+    writable,
 )
 from nnequiv.constraints import constraint_of
-from nnequiv.io.files import check_folder, read_text
+from nnequiv.io.files import read_text
 from nnequiv.merge import check_pair
 from nnequiv.pipeline import sensitive_boxes
 from nnequiv.repair.loop import METHODS
@@ -72,7 +73,7 @@ def add_repair(commands) -> None:
         metavar="E|BOX|POLYTOPE",
         help="where f - g must lie: a largest |f_i - g_i|, lo:hi, a file as for --box, or JSON with matrix and bound",
     )
-    parser.add_argument("--out", required=True, metavar="G2", help="where the repaired network goes")
+    parser.add_argument("--out", required=True, type=writable, metavar="G2", help="where the repaired network goes")
     parser.add_argument("--labels", action="store_true", help="without F: keep every box's label, by a margin --target")
     parser.add_argument(
         "--method",
@@ -98,11 +99,10 @@ def add_repair(commands) -> None:
     parser.add_argument("--time-limit", type=float, metavar="S", help="seconds; then keep the best so far, not proved")
     add_checkpoint(parser)
     add_certificate(parser)
-    parser.add_argument("--json", metavar="FILE|-", help="write the history and the proof as JSON")
+    parser.add_argument("--json", type=writable, metavar="FILE|-", help="write the history and the proof as JSON")
 
 
 def _run_repair(arguments) -> int:
-    check_folder(Path(arguments.out).parent)
     f, g = _networks(arguments)
     g = nq.Compressed(g.layers, constraint_of(g, arguments.keep))
     target = _target(arguments.target, g.n_outputs)

@@ -11,8 +11,9 @@ from difflib import get_close_matches
 
 import nnequiv as nq
 from nnequiv.cli.interrupts import answering, worker_signals
-from nnequiv.io.files import write_atomically
+from nnequiv.io.files import check_file, write_atomically
 from nnequiv.reach.choose import ENGINES, check_name
+from nnequiv.reach.memory import check_limit
 
 DONE, NOT_EQUIVALENT, BAD_INPUT, UNKNOWN = 0, 1, 2, 3
 
@@ -25,7 +26,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         unknown = message.removeprefix("unrecognized arguments: ").split()
-        if message.startswith("unrecognized") and unknown[0].startswith("--"):
+        if message.startswith("unrecognized") and unknown and unknown[0].startswith("--"):
             near = get_close_matches(unknown[0], self._option_string_actions, n=1)
             message += f"; did you mean {near[0]}?" if near else ""
         self.exit(BAD_INPUT, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
@@ -36,6 +37,24 @@ class Parser(argparse.ArgumentParser):
         if rest:
             getattr(known, "parser", self).error(f"unrecognized arguments: {' '.join(rest)}")
         return known
+
+
+def writable(name: str) -> str:
+    """The name of a file to write, refused before any work is done; ``-`` is standard output."""
+    try:
+        if name != "-":
+            check_file(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return name
+
+
+def _memory(text: str) -> float:
+    try:
+        check_limit(float(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return float(text)
 
 
 def add_command(commands, name: str, run, help: str, example: str) -> argparse.ArgumentParser:
@@ -71,7 +90,8 @@ def add_question(parser, box: bool = True) -> None:
         )
     add_engine(parser)
     parser.add_argument("--time-limit", type=float, metavar="S", help="seconds; then say what is proved so far")
-    parser.add_argument("--json", metavar="FILE|-", help="write the answer as JSON (- for standard output)")
+    json = "write the answer as JSON (- for standard output)"
+    parser.add_argument("--json", type=writable, metavar="FILE|-", help=json)
 
 
 def add_pair(parser) -> None:
@@ -97,12 +117,12 @@ def add_long_run(parser) -> None:
     """Options of questions that may take hours."""
     add_checkpoint(parser, every=True)
     limit = "soft limit for the whole process; needs more time"
-    parser.add_argument("--memory-limit", type=float, metavar="MB", help=limit)
+    parser.add_argument("--memory-limit", type=_memory, metavar="MB", help=limit)
 
 
 def add_checkpoint(parser, every: bool = False) -> None:
     help = "keep the state here; the same command goes on from it after a kill, to the same answer"
-    parser.add_argument("--checkpoint", metavar="FILE", help=help)
+    parser.add_argument("--checkpoint", type=writable, metavar="FILE", help=help)
     if every:
         often = "with --checkpoint: seconds between two writes, default 60"
         parser.add_argument("--checkpoint-every", type=float, default=60.0, metavar="S", help=often)

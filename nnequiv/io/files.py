@@ -67,6 +67,16 @@ def check_folder(folder) -> None:
         raise ValueError(f"{folder}: cannot be written ({error.strerror})") from None
 
 
+def check_file(path) -> None:
+    """ValueError if no file of this name can be written: to be asked before the work whose result goes there."""
+    if Path(path).is_dir():
+        raise ValueError(f"{path}: cannot be written (it is a folder)")
+    try:
+        check_folder(Path(path).parent)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
 def write_atomically(path, write: Callable) -> None:
     """Call ``write(file)`` on a temporary file beside ``path``, then rename it: the whole file or none.
 

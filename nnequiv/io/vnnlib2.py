@@ -43,6 +43,8 @@ def parse_version_2(text: str) -> Query:
         tree = package.parse_query_string(text)
     except package.VNNLibException as error:
         raise ValueError(_one_line(str(error))) from None
+    except (IndexError, RuntimeError, OverflowError) as error:  # of its C++: a number too long, as "stoll"
+        raise ValueError(f"the package vnnlib cannot read it ({' '.join(str(error).split())})") from None
     declarations = [_declaration(network) for network in tree.networks]
     numbers = {declaration.name: k for k, declaration in enumerate(declarations)}
     reader = _Reader(numbers, declarations)

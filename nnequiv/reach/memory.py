@@ -23,8 +23,12 @@ def limited(engine, memory_limit: float | None):
     """
     if memory_limit is None:
         return engine
-    if not memory_limit > PROCESS + 20:
-        raise ValueError(
-            f"memory_limit is {memory_limit} MB: it must be above {PROCESS + 20:g}, {PROCESS:g} are Python's own"
-        )
+    check_limit(memory_limit)
     return replace(engine, memory=SHARE * (memory_limit - PROCESS)) if hasattr(engine, "memory") else engine
+
+
+def check_limit(memory_limit: float) -> None:
+    """Refuse a limit that Python alone exceeds."""
+    least = PROCESS + 20
+    if not memory_limit > least:
+        raise ValueError(f"memory_limit is {memory_limit} MB: it must be above {least:g}, {PROCESS:g} are Python's own")

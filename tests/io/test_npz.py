@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -100,3 +102,21 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
 def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(ValueError, match="cannot be written"):
         save_npz(net(), tmp_path / "nowhere" / "net.npz")
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    """Zeros pack a thousand to one; the archive says how many they are."""
+    monkeypatch.setattr("nnequiv.io.npz.MAX_FILE_BYTES", 2**20)
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("weight_0.npy", bytes(2**21))
+    assert (tmp_path / "bomb.npz").stat().st_size < 5000
+    monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("it was unpacked"))
+    with pytest.raises(ValueError, match="bomb.npz: .*it unpacks to 2097152 bytes, the limit is 1048576"):
+        load_npz(tmp_path / "bomb.npz")
+
+
+@pytest.mark.parametrize("name", ["a blank.npz", "größe é 网络.npz"])
+def test_names_with_blanks_and_other_letters(tmp_path, name):
+    (tmp_path / name[:2]).mkdir()
+    save_npz(net(), tmp_path / name[:2] / name)
+    assert same_bits(load_npz(tmp_path / name[:2] / name), net())
