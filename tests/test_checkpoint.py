@@ -228,7 +228,7 @@ def commands(folder) -> dict[str, list[str]]:
     small = ["--data", "digits", "--target", "0.001", "--rounds", "3", "--sets", "30", "--out", str(folder / "R.npz")]
     return {
         "discrepancy": ["discrepancy", f, g, box, "--tolerance", "1e-6"],
-        "equivalent": ["equivalent", f, g, box, "--epsilon", "6.3"],
+        "equivalent": ["equivalent", f, g, box, "--epsilon", "7.9092"],
         "regions": ["regions", f, g, box],
         "repair": ["repair", names["P"], names["Q"], *small],
     }
