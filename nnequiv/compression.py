@@ -50,6 +50,7 @@ class Compressed(Network):
 
     @property
     def constraint(self) -> Constraint:
+        """What training must keep: a mask, a grid, or the shape."""
         return self._constraint
 
     def __repr__(self) -> str:
@@ -82,6 +83,7 @@ class Prune:
             raise ValueError(f"fraction is {self.fraction}: it must be in [0, 1)")
 
     def apply(self, network: Network) -> Compressed:
+        """The smallest weights become zero, and stay so."""
         weights = [layer.weight for layer in network.layers]
         if self.per_layer:
             masks = [self._kept(np.abs(weight).ravel()).reshape(weight.shape) for weight in weights]
@@ -122,6 +124,7 @@ class Quantize:
             raise ValueError(f"bits is {self.bits}: it must be a whole number from 2 to 16")
 
     def apply(self, network: Network) -> Compressed:
+        """Every weight becomes a multiple of its layer's scale."""
         scales = tuple(_best_scale(layer.weight, self.bits) for layer in network.layers)
         return _on(Grid(int(self.bits), scales, tuple(shapes_of(network))), network)
 
@@ -151,6 +154,7 @@ class Narrow:
         object.__setattr__(self, "widths", tuple(int(width) for width in self.widths))
 
     def apply(self, network: Network) -> Compressed:
+        """Neurons are dropped, and those that stay take over what they can."""
         hidden = tuple(layer.n_out for layer in network.hidden)
         if len(self.widths) != len(hidden) or any(not 1 <= w <= n for w, n in zip(self.widths, hidden, strict=True)):
             raise ValueError(f"widths are {self.widths}: need one from 1 to its layer's width for each of {hidden}")
@@ -176,10 +180,20 @@ def compress(network: Network, how: Compression) -> Compressed:
         Not yet compressed: a second compression would drop the first one's constraint.
     how : Prune, Quantize or Narrow
 
+    Returns
+    -------
+    Compressed
+        A network that knows its constraint: what training must keep of it.
+
     Raises
     ------
     ValueError
         If the network is compressed already, or ``how`` does not fit it.
+
+    Examples
+    --------
+    >>> compress(Network([([[1.0, 0.1]], [0.5])]), Prune(0.5)).layers[0].weight
+    array([[1., 0.]])
     """
     if isinstance(network, Compressed):
         raise ValueError(f"{network} is compressed already: compress the original")
@@ -205,6 +219,17 @@ def size(network: Network) -> Size:
     format that holds every float of the network. Pruned: the weights in the mask, and one bit a weight for
     the mask. Quantised: ``bits`` a weight, and a float for each layer's scale. Biases are floats always.
 
+    Parameters
+    ----------
+    network : Network
+        A compressed one counts by its constraint.
+
+    Returns
+    -------
+    Size
+
+    Examples
+    --------
     >>> size(compress(Network([([[0.5, 0.25]], [1.0])]), Prune(0.5)))
     Size(parameters=3, nonzeros=2, bits=34)
     """

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 
 
 class Stopped(Exception):
-    """Raised inside an engine when its time is up; says why. An engine turns it into what is proved so far."""
+    """Raised inside an engine when its time is up; says why. An engine turns it into what is proved so far.
+
+    >>> Control(time_limit=0.0).check()
+    Traceback (most recent call last):
+    ...
+    nnequiv.control.Stopped: time limit of 0 s reached
+    """
 
 
 @dataclass
@@ -74,6 +80,7 @@ class Control:
 
     @property
     def seconds(self) -> float:
+        """Since the call began."""
         return time.perf_counter() - self.started
 
     @property

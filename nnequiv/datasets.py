@@ -27,6 +27,12 @@ class Dataset:
     train_labels, test_labels : (k,) int arrays
     note : str
         What a reader of results must know of the files, if anything.
+
+    Examples
+    --------
+    >>> images, labels = np.zeros((2, 4)), np.array([0, 1])
+    >>> Dataset("mine", (2, 2), images, labels, images, labels).train_points.shape
+    (2, 4)
     """
 
     name: str
@@ -47,6 +53,15 @@ def digits(rng: np.random.Generator, train: int = 1297) -> Dataset:
         Decides the split.
     train : int
         Training images; the others (500 by default) are for testing.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    ValueError
+        If ``train`` leaves no image on one side.
 
     Examples
     --------

@@ -122,6 +122,12 @@ def max_discrepancy(
     Discrepancy
         Sound: ``lower`` is attained at ``witness``, ``upper`` is proved. Complete: to the tolerance, unless stopped.
 
+    Raises
+    ------
+    ValueError
+        In one line: if shapes do not fit, the input set is empty, a value may be beyond the largest float, the engine
+        is not known or cannot take the question, or the checkpoint is of another one.
+
     Examples
     --------
     >>> from nnequiv import Box, Network
@@ -162,7 +168,31 @@ def max_discrepancies(
     checkpoint_every: float = 60.0,
     memory_limit: float | None = None,
 ) -> list[Discrepancy]:
-    """:func:`max_discrepancy` on many input sets, in one run where the engine can (repair asks hundreds at a time)."""
+    """:func:`max_discrepancy` on many input sets, in one run where the engine can (repair asks hundreds at a time).
+
+    Parameters
+    ----------
+    input_sets : sequence of Box or Polytope
+    f, g, engine, tolerance, outputs, progress, time_limit, executor, checkpoint, checkpoint_every, memory_limit
+        As in :func:`max_discrepancy`; a checkpoint is kept of one input set only.
+
+    Returns
+    -------
+    list of Discrepancy
+        One for each input set, in order.
+
+    Raises
+    ------
+    ValueError
+        As in :func:`max_discrepancy`.
+
+    Examples
+    --------
+    >>> from nnequiv import Box
+    >>> f, g = Network([([[1.0]], [0.0])]), Network([([[0.5]], [0.0])])
+    >>> [round(d.upper, 9) for d in max_discrepancies(f, g, [Box([0.0], [1.0]), Box([0.0], [4.0])])]
+    [0.5, 2.0]
+    """
     if not tolerance >= 0:
         raise ValueError(f"tolerance is {tolerance}: it must be at least 0")
     for input_set in input_sets:
@@ -216,6 +246,12 @@ def check_equivalence(
         ``EQUIVALENT``: the largest violation is proved to be ≤ 0. ``NOT_EQUIVALENT``: the witness violates the
         relation, in exact arithmetic. ``UNKNOWN``: neither is proved; ``reason`` says why. A relation that holds
         with equality is within rounding of both: ``Vertices(arithmetic="exact")`` decides it.
+
+    Raises
+    ------
+    ValueError
+        In one line: if shapes do not fit, the input set is empty, a value may be beyond the largest float, the engine
+        is not known or cannot take the question, or the checkpoint is of another one.
 
     Examples
     --------

@@ -45,7 +45,28 @@ def pad_depth(network: Network, depth: int) -> Network:
 
 
 def side_by_side(f: Network, g: Network) -> Network:
-    """One network with outputs ``[f(x), g(x)]``: f and g on the same input, hidden layers block-diagonal."""
+    """One network with outputs ``[f(x), g(x)]``: f and g on the same input, hidden layers block-diagonal.
+
+    Parameters
+    ----------
+    f, g : Network
+        Equal numbers of inputs; any depths, widths and numbers of outputs.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    ValueError
+        If inputs differ in number.
+
+    Examples
+    --------
+    >>> double, half = Network([([[2.0]], [0.0])]), Network([([[0.5]], [0.0])])
+    >>> side_by_side(double, half).evaluate([[1.0]])
+    array([[2. , 0.5]])
+    """
     check_pair(f, g, outputs=False)
     depth = max(len(f.layers), len(g.layers))
     f, g = pad_depth(f, depth), pad_depth(g, depth)
@@ -74,6 +95,10 @@ def merge(f: Network, g: Network) -> Network:
     ----------
     f, g : Network
         Equal numbers of inputs and of outputs; any depths and widths.
+
+    Returns
+    -------
+    Network
 
     Raises
     ------

@@ -35,6 +35,12 @@ class Layer:
     ------
     ValueError
         If the shapes do not fit or a value is not finite.
+
+    Examples
+    --------
+    >>> layer = Layer([[1.0, 2.0]], [0.5])
+    >>> layer.n_in, layer.n_out
+    (2, 1)
     """
 
     weight: np.ndarray
@@ -51,10 +57,12 @@ class Layer:
 
     @property
     def n_in(self) -> int:
+        """Numbers that go in."""
         return self.weight.shape[1]
 
     @property
     def n_out(self) -> int:
+        """Neurons, or outputs."""
         return self.weight.shape[0]
 
 
@@ -114,6 +122,7 @@ class Network:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
+        """All layers; ReLU stands between them, none after the last."""
         return self._layers
 
     @property
@@ -123,10 +132,12 @@ class Network:
 
     @property
     def n_inputs(self) -> int:
+        """Numbers of a point."""
         return self._layers[0].n_in
 
     @property
     def n_outputs(self) -> int:
+        """Values of the last layer."""
         return self._layers[-1].n_out
 
     @property

@@ -32,6 +32,11 @@ class Regions(Json):
         Sound: no value of the output lies outside. Tight to rounding.
     seconds : float
     engine : str
+
+    Examples
+    --------
+    >>> Regions(2, (0.0,), (1.0,), 0.1, "star").to_json()
+    '{"pieces": 2, "lower": [0.0], "upper": [1.0], "seconds": 0.1, "engine": "star"}'
     """
 
     pieces: int
@@ -69,6 +74,11 @@ def survey(
         Seconds between two writes.
     memory_limit : float, optional
         As in :func:`nnequiv.max_discrepancy`.
+
+    Returns
+    -------
+    Regions
+        Sound: yes. Complete: yes, but for pieces that hold no ball of 1e-7, which do not count.
 
     Raises
     ------

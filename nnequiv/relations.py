@@ -106,6 +106,11 @@ class Epsilon:
     ----------
     epsilon : float or sequence of floats
         One for all outputs, or one an output; at least 0, finite.
+
+    Examples
+    --------
+    >>> len(Epsilon(0.5).objectives(3)), len(Epsilon((0.1, 0.2)).objectives(2))
+    (6, 4)
     """
 
     epsilon: float | tuple[float, ...]
@@ -118,6 +123,7 @@ class Epsilon:
         object.__setattr__(self, "epsilon", tuple(values.tolist()) if np.ndim(self.epsilon) else float(values[0]))
 
     def objectives(self, n_outputs: int) -> list[Objective]:
+        """Functions of the stacked outputs: the relation holds iff none is above 0 anywhere."""
         if np.ndim(self.epsilon) and len(self.epsilon) != n_outputs:
             raise ValueError(f"epsilon has {len(self.epsilon)} values, but the networks have {n_outputs} outputs")
         return discrepancy_objectives(n_outputs, epsilon=self.epsilon)
@@ -128,6 +134,11 @@ class Top1:
     """Where f's winner leads all others by at least ``margin``, it is a winner of g too.
 
     A tie in g satisfies. Where f itself ties (margin 0), each of the tied outputs counts as f's winner.
+
+    Examples
+    --------
+    >>> len(Top1(margin=0.1).objectives(3))  # an output that wins in f, and another one above it in g
+    6
     """
 
     margin: float = 0.0
@@ -137,6 +148,7 @@ class Top1:
             raise ValueError(f"margin is {self.margin}: it must be finite and at least 0")
 
     def objectives(self, n_outputs: int) -> list[Objective]:
+        """Functions of the stacked outputs: the relation holds iff none is above 0 anywhere."""
         n = n_outputs
         result = []
         for i in range(n):
@@ -148,7 +160,13 @@ class Top1:
 
 @dataclass(frozen=True)
 class TopK:
-    """f's winner is among g's k largest outputs (ties satisfy): fewer than k outputs of g are above it, k ≥ 1."""
+    """f's winner is among g's k largest outputs (ties satisfy): fewer than k outputs of g are above it, k ≥ 1.
+
+    Examples
+    --------
+    >>> len(TopK(2).objectives(3))  # a winner, and two others above it in g
+    3
+    """
 
     k: int
 
@@ -157,6 +175,7 @@ class TopK:
             raise ValueError(f"k is {self.k}: it must be a whole number, at least 1")
 
     def objectives(self, n_outputs: int) -> list[Objective]:
+        """Functions of the stacked outputs: the relation holds iff none is above 0 anywhere."""
         n = n_outputs
         result = []
         for i in range(n):
@@ -168,12 +187,19 @@ class TopK:
 
 @dataclass(frozen=True)
 class Order:
-    """f and g never order outputs i and j strictly oppositely (ties satisfy)."""
+    """f and g never order outputs i and j strictly oppositely (ties satisfy).
+
+    Examples
+    --------
+    >>> len(Order(0, 2).objectives(3))
+    2
+    """
 
     i: int
     j: int
 
     def objectives(self, n_outputs: int) -> list[Objective]:
+        """Functions of the stacked outputs: the relation holds iff none is above 0 anywhere."""
         for name, index in (("i", self.i), ("j", self.j)):
             if not 0 <= index < n_outputs:
                 raise ValueError(f"{name} is {index}, but the networks have outputs 0 to {n_outputs - 1}")

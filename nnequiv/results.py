@@ -14,7 +14,11 @@ from nnequiv.version import VERSION
 
 
 class Verdict(Enum):
-    """EQUIVALENT and NOT_EQUIVALENT are proved; UNKNOWN is honest."""
+    """EQUIVALENT and NOT_EQUIVALENT are proved; UNKNOWN is honest.
+
+    >>> Verdict("UNKNOWN") is Verdict.UNKNOWN
+    True
+    """
 
     EQUIVALENT = "EQUIVALENT"
     NOT_EQUIVALENT = "NOT_EQUIVALENT"
@@ -105,10 +109,23 @@ class Answer(Json):
     def certificate(self, control=None):
         """The answer with a proof that an independent checker can go over: :class:`nnequiv.Certificate`.
 
+        Parameters
+        ----------
+        control : Control, optional
+            A time limit for the search for the proof.
+
         Raises
         ------
         ValueError
             If the answer was read from JSON, or is UNKNOWN, or no proof was found.
+
+        Examples
+        --------
+        >>> import nnequiv as nq
+        >>> f, g = nq.Network([([[1.0]], [0.0])]), nq.Network([([[0.5]], [0.0])])
+        >>> answer = nq.check_equivalence(f, g, nq.Box([0.0], [1.0]), nq.Epsilon(0.6))
+        >>> nq.check_certificate(answer.certificate()).accepted
+        True
         """
         if self.asked is None:
             raise ValueError("the answer does not hold what was asked: call nnequiv.certificate.certificate with it")
@@ -159,6 +176,12 @@ class Equivalence(Answer):
     lower, upper : float
         The interval of the largest violation: the relation holds iff it is ≤ 0. For ``Epsilon(e)`` that is
         ``max |f_i − g_i| − e``; for the others the lead of an output that g should not prefer.
+
+    Examples
+    --------
+    >>> e = Equivalence(-0.1, -0.1, 0, (1.0,), 2, 0, 4, 0.1, "star", 1e-6, verdict=Verdict.EQUIVALENT)
+    >>> Equivalence.from_json(e.to_json()) == e
+    True
     """
 
     verdict: Verdict = Verdict.UNKNOWN
@@ -166,6 +189,7 @@ class Equivalence(Answer):
 
     @classmethod
     def from_json(cls, text: str):
+        """The answer that :meth:`to_json` wrote: equal to it."""
         record = json.loads(text)
         answer = super().from_json(text)
         object.__setattr__(answer, "verdict", Verdict(record["verdict"]))

@@ -1,12 +1,13 @@
 """The command line: answers, exit codes, and one line for every bad input."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
 
 import nnequiv as nq
-from nnequiv.cli import main
+from nnequiv.cli import COMMANDS, _joined, _parser, main
 
 
 @pytest.fixture
@@ -132,7 +133,26 @@ def test_convert_round_trip(files, capsys):
     assert nq.load(files / "copy.npz").evaluate([2.0]) == 2.0
 
 
-def test_every_command_has_help_with_an_example(capsys):
-    for command in ("demo", "discrepancy", "equivalent", "regions", "repair", "convert"):
-        code, out, _ = run(capsys, command, "--help")
-        assert code == 0 and "example: nnequiv" in out
+def test_every_command_has_help_with_an_example_that_parses(capsys):
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    for command in COMMANDS:
+        name = command.__name__.removeprefix("add_")
+        assert name in out
+        code, help, _ = run(capsys, name, "--help")
+        example = " ".join(help.split("example: ")[1].split())
+        parsed = _parser().parse_args(_joined(shlex.split(example)[1:]))
+        assert code == 0 and example.startswith(f"nnequiv {name}") and parsed.command == name
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["regions", "f.npz", "--box", "0:1", "--engin", "star"], "did you mean --engine?"),
+        (["regions", "f.npz", "--box", "0:1", "--engine", "skeletn"], "skeleton"),
+        (["discrepency", "f.npz", "g.npz"], "discrepancy"),
+    ],
+)
+def test_what_is_misspelled_is_named_with_what_was_meant(capsys, words, hint):
+    code, out, err = run(capsys, *words)
+    assert code == 2 and out == "" and err.count("\n") == 1 and hint in err

@@ -44,7 +44,16 @@ from nnequiv.rounding import evaluate_exact
 
 @dataclass(frozen=True)
 class Certificate:
-    """What a checker needs. ``record`` is the JSON object of the module's docstring."""
+    """What a checker needs. ``record`` is the JSON object of the module's docstring.
+
+    Examples
+    --------
+    >>> import nnequiv as nq
+    >>> f, g = nq.Network([([[1.0]], [0.0])]), nq.Network([([[0.5]], [0.0])])
+    >>> proof = nq.max_discrepancy(f, g, nq.Box([0.0], [1.0])).certificate()
+    >>> nq.check_certificate(proof).accepted
+    True
+    """
 
     record: dict
 

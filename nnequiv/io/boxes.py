@@ -30,6 +30,10 @@ def load_box(source, dimension: int | None = None) -> Box | Polytope:
     dimension : int, optional
         Number of inputs: needed for ``lo:hi``, checked against a file.
 
+    Returns
+    -------
+    Box or Polytope
+
     Raises
     ------
     ValueError

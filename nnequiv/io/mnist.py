@@ -44,6 +44,10 @@ def mnist(data_dir=None, *, fetch: Callable[[str], bytes] | None = None) -> Data
     fetch : callable, optional
         Gets an address and returns the bytes; by default an HTTPS download.
 
+    Returns
+    -------
+    Dataset
+
     Raises
     ------
     ValueError

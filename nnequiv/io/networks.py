@@ -31,10 +31,21 @@ def load(path, **options) -> Network:
         Passed on to :func:`~nnequiv.io.npz.load_npz`, :func:`~nnequiv.io.nnet.load_nnet` or
         :func:`~nnequiv.io.onnx.load_onnx`.
 
+    Returns
+    -------
+    Network
+
     Raises
     ------
     ValueError
         One line that names the file and what is wrong with it.
+
+    Examples
+    --------
+    >>> load("missing.npz")
+    Traceback (most recent call last):
+    ...
+    ValueError: missing.npz: cannot be read (No such file or directory)
     """
     return _by_suffix(_LOADERS, path)(path, **options)
 
@@ -42,6 +53,21 @@ def load(path, **options) -> Network:
 def save(network: Network, path, **options) -> None:
     """Write a network to a ``.npz``, ``.nnet`` or ``.onnx`` file; a half-written file never stands there.
 
+    Parameters
+    ----------
+    network : Network
+    path : str or path
+        Its suffix decides the format. ``.npz`` keeps every bit; ``.onnx`` has ``dtype="float32"``.
+    options
+        Passed on to the format's own function.
+
+    Raises
+    ------
+    ValueError
+        One line that names the file, if it cannot be written or the format cannot hold the network.
+
+    Examples
+    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save(Network([([[0.1]], [0.0])]), folder + "/net.npz")

@@ -46,7 +46,7 @@ class Milp:
     proves every bound (:class:`SignTree`).
 
     Sound: yes, rounding included, if ``proof`` says LP duality; else if HiGHS keeps its stated tolerances. Complete:
-    with ``prove``, to the tolerance.
+    with ``prove``, to the tolerance. Source: Tjeng, Xiao and Tedrake 2019 (arXiv 1711.07356), the big-M encoding.
 
     Examples
     --------

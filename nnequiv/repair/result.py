@@ -240,6 +240,14 @@ class Repair:
         Of the methods that choose one: with the proof that no other does better over its hidden layers.
     labels : tuple of int or None
         One an input set, where there was no f.
+
+    Examples
+    --------
+    >>> import nnequiv as nq
+    >>> f, g = nq.Network([([[1.0]], [0.0])]), nq.Network([([[0.5]], [0.3])])
+    >>> out = nq.repair(f, g, [nq.Box([0.0], [1.0])], target=0.01, rng=np.random.default_rng(0), method="last-layer")
+    >>> out.proved, out.network.widths
+    (True, (1, 1))
     """
 
     network: Compressed

@@ -75,6 +75,7 @@ class Box:
 
     @property
     def dimension(self) -> int:
+        """Number of inputs, fixed ones included."""
         return len(self.lower)
 
     @property
@@ -84,6 +85,7 @@ class Box:
 
     @property
     def center(self) -> np.ndarray:
+        """The middle, ``(n,)``."""
         return self.lower + 0.5 * (self.upper - self.lower)
 
     @property
@@ -104,6 +106,7 @@ class Box:
         return bool(np.all(self.lower <= point) and np.all(point <= self.upper))
 
     def clip(self, points) -> np.ndarray:
+        """The nearest points of the box."""
         return np.clip(points, self.lower, self.upper)
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:

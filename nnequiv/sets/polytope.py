@@ -70,6 +70,7 @@ class Polytope:
 
     @property
     def dimension(self) -> int:
+        """Number of inputs, fixed ones included."""
         return self.matrix.shape[1]
 
     @property

@@ -87,6 +87,15 @@ class BranchAndBound:
     neurons are all fixed and whose bound still exceeds the target is reported in ``reason``, never dropped.
     Source: Bunel et al. 2020 (branch and bound on ReLUs), Wang et al. 2021 (with multipliers for the splits), Kearfott
     1996 (smear), Singh et al. 2018 (zonotopes), Teuber et al. 2025 (differential bounds).
+
+    Examples
+    --------
+    >>> from nnequiv.equivalence import max_discrepancy
+    >>> from nnequiv.sets import Box
+    >>> relu = Network([([[1.0]], [0.0]), ([[1.0]], [0.0])])
+    >>> line = Network([([[0.5]], [0.25])])
+    >>> round(max_discrepancy(relu, line, Box([-1.0], [2.0]), BranchAndBound()).upper, 6)
+    0.75
     """
 
     batch: int = 128
