@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from nnequiv import plot
 from nnequiv.certificate import check_certificate
 from nnequiv.compression import Compressed, size
 from nnequiv.control import Stopped
@@ -30,13 +29,13 @@ from nnequiv.pipeline import (
     sensitive_boxes,
     train_control,
     train_original,
-    worst,
 )
 from nnequiv.reach.engine import Engine
 from nnequiv.repair import LastLayer, Repair, best_last_layer, repair
 from nnequiv.repair.loop import check_target
 from nnequiv.report import (
     control_record,
+    demo_figures,
     demo_page,
     demo_pictures,
     interval,
@@ -262,7 +261,12 @@ def _write(folder: Path, demo: Demo, data: Dataset, recipe: Recipe) -> None:
     before, after = (np.array([[d.lower, d.upper] for d in m.sets]) for m in measured)
     medians = [np.median(entry.intervals[:, 1]) for entry in demo.out.history]
     pictures = demo_pictures(record, before, after, medians, data.image_shape)
-    files = [(f"{name}.png", content) for name, content in figures(demo, data, recipe).items()]
+    files = [
+        (f"{name}.png", content)
+        for name, content in demo_figures(
+            record, demo.out.history, measured, demo.controls, recipe, data.image_shape
+        ).items()
+    ]
     texts = {"report.md": markdown(record), "report.html": demo_page(record, pictures)}
     write_files(folder, record, [*files, *((name, text.encode()) for name, text in texts.items())])
 
@@ -292,51 +296,6 @@ def _command(compression: str, target: float, seed: int, data: Dataset, recipe: 
         chosen = "" if engine == "auto" else f" --engine {engine}"
         return f"nnequiv demo --data {kind} --compress {compression} --target {target!r} --seed {seed}{chosen}"
     return f"run_demo(folder, {compression!r}, {target!r}, {seed}, recipe={recipe}, engine={engine!r})"
-
-
-def figures(demo: Demo, data: Dataset, recipe: Recipe) -> dict[str, bytes]:
-    """The four figures of the report, name → PNG."""
-    record, history = demo.record, demo.out.history
-    pair = f"f {record['networks']['original']}, g {record['networks']['compressed']} by {record['compression']}"
-    boxes = f"{record['sets']} boxes: image ± {recipe.radius:g} on {recipe.free} pixels"
-    caption = f"{record['data']}; {pair}; {boxes}; seed {record['seed']}"
-    rows = {"g, compressed": demo.before, **demo.controls, "g, repaired": demo.after}
-    target = record["target"]
-    uppers = np.array([entry.intervals[:, 1] for entry in history])
-    made = {
-        "comparison": plot.comparison_figure(
-            ["f, original", *rows],
-            [record["accuracy"]["original"], *(measured.accuracy for measured in rows.values())],
-            [np.nan, *(worst(measured.sets)[1] for measured in rows.values())],
-            [np.nan, *(worst(measured.heldout)[1] for measured in rows.values())],
-            target,
-            caption,
-            highlight=len(rows),
-        ),
-        "discrepancy": plot.discrepancy_figure(
-            *(np.array([[d.lower, d.upper] for d in m.sets]) for m in (demo.before, demo.after)), target, caption
-        ),
-        "history": plot.history_figure(
-            np.arange(len(history)),
-            uppers.max(axis=1),
-            np.median(uppers, axis=1),
-            [entry.loss for entry in history],
-            [entry.accuracy for entry in history],
-            target,
-            caption,
-        ),
-        "witness": _witness_figure(demo, data, caption),
-    }
-    return {name: plot.png(figure) for name, figure in made.items()}
-
-
-def _witness_figure(demo: Demo, data: Dataset, caption: str):
-    """The worst point of the worst input set before repair."""
-    found = demo.record["worst"]
-    outputs = {name: np.array(values) for name, values in found["outputs"].items()}
-    free = np.column_stack(np.unravel_index(found["free"], data.image_shape))
-    images = (np.reshape(found[name], data.image_shape) for name in ("image", "witness"))
-    return plot.witness_figure(*images, free, outputs, found["output"], f"{caption}; set {found['set']}")
 
 
 def _writable(folder) -> Path:

@@ -37,7 +37,9 @@ COMMANDS = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    arguments = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(_joined(words))
+    arguments.words = ["nnequiv", *words]
     with interruptible(arguments.command):
         return _run(arguments)
 

@@ -17,6 +17,7 @@ from nnequiv.audit.claims import Bound
 from nnequiv.audit.folder import audit_instances
 from nnequiv.audit.judge import Audit, Judgement, audit, audit_bound
 from nnequiv.audit.verify import verify
+from nnequiv.cli.interrupts import answering
 from nnequiv.cli.shared import (
     BAD_INPUT,
     DONE,
@@ -24,6 +25,7 @@ from nnequiv.cli.shared import (
     UNKNOWN,
     add_command,
     add_engine,
+    add_report,
     progress_bar,
     say,
     writable,
@@ -105,6 +107,7 @@ def add_audit(commands) -> None:
     parser.add_argument("--out", metavar="CSV", help="with --instances: the table; rows already in it are skipped")
     parser.add_argument("--time-limit", "--timeout", type=float, metavar="S", help="seconds, for each instance")
     _add_options(parser)
+    add_report(parser)
 
 
 def _run_audit(arguments) -> int:
@@ -116,8 +119,19 @@ def _run_audit(arguments) -> int:
         raise ValueError("give the claim: --result FILE or --claim TEXT (or --instances CSV)")
     options = dict(progress=progress_bar(), time_limit=arguments.time_limit)
     answer = _audit_pair(arguments, options) if arguments.box is not None else _audit_query(arguments, options)
-    say(arguments, [f"{answer.judgement.value}: {answer.claim}", *answer.evidence], answer)
+    lines = [f"{answer.judgement.value}: {answer.claim}", *answer.evidence, *_report(arguments, answer)]
+    say(arguments, lines, answer)
     return EXIT[answer.judgement]
+
+
+def _report(arguments, found) -> list[str]:
+    if arguments.report is None:
+        return []
+    from nnequiv.report.audit_page import write_audit
+
+    with answering():
+        write_audit(arguments.report, found, arguments.words)
+    return [f"report: {arguments.report}/report.html"]
 
 
 def _audit_pair(arguments, options: dict) -> Audit:
@@ -160,7 +174,7 @@ def _run_folder(arguments) -> int:
     )
     differing = [row for row in table.rows if row.judgement == "REFUTED"]
     lines = [f"REFUTED {row.networks} {row.query}: {row.claimed}, {row.evidence}" for row in differing]
-    say(arguments, [table.summary, *lines], table)
+    say(arguments, [table.summary, *lines, *_report(arguments, table)], table)
     counts = table.counts
     if counts["REFUTED"]:
         return NOT_EQUIVALENT

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 
 import nnequiv as nq
 from nnequiv.cli.certificate import add_certificate, write_certificate
+from nnequiv.cli.interrupts import answering
 from nnequiv.cli.shared import (
     DONE,
     NOT_EQUIVALENT,
@@ -14,6 +16,7 @@ from nnequiv.cli.shared import (
     add_long_run,
     add_pair,
     add_question,
+    add_report,
     evidence_lines,
     long_run_options,
     numbers,
@@ -36,19 +39,46 @@ def add_discrepancy(commands) -> None:
     add_question(parser)
     add_long_run(parser)
     add_certificate(parser)
+    add_report(parser)
 
 
 def _run_discrepancy(arguments) -> int:
     f, g, box = pair_and_box(arguments)
-    with question_options(arguments) as options:
+    with question_options(arguments) as options, traced(arguments, options) as trace:
         answer = nq.max_discrepancy(
             f, g, box, arguments.engine, arguments.tolerance, **long_run_options(arguments), **options
         )
     lines = [
         f"discrepancy in [{answer.lower!r}, {answer.upper!r}]" + ("" if answer.exact else " (not to the tolerance)")
     ]
-    say(arguments, lines + evidence_lines(answer) + write_certificate(arguments, answer), answer)
+    lines += evidence_lines(answer) + write_certificate(arguments, answer)
+    lines += _report(arguments, answer, (f, g), box, trace)
+    say(arguments, lines, answer)
     return DONE if answer.exact else UNKNOWN
+
+
+@contextmanager
+def traced(arguments, options: dict):
+    """Where a report is asked for, bounds over time are written down, beside what the terminal shows."""
+    if arguments.report is None:
+        yield None
+        return
+    from nnequiv.plot import Trace
+
+    trace = Trace()
+    if options["progress"] is None:
+        options["progress"] = trace
+    yield trace
+
+
+def _report(arguments, answer, pair, box, trace) -> list[str]:
+    if arguments.report is None:
+        return []
+    from nnequiv.report.answer_page import write_answer
+
+    with answering():
+        write_answer(arguments.report, answer, pair, (arguments.f, arguments.g), box, arguments.words, trace)
+    return [f"report: {arguments.report}/report.html"]
 
 
 def add_equivalent(commands) -> None:
@@ -65,6 +95,7 @@ def add_equivalent(commands) -> None:
     add_question(parser)
     add_long_run(parser)
     add_certificate(parser)
+    add_report(parser)
 
 
 def _relation(arguments) -> nq.Epsilon | nq.Top1 | nq.TopK | nq.Order:
@@ -85,7 +116,7 @@ def _run_equivalent(arguments) -> int:
     f, g, box = pair_and_box(arguments)
     if arguments.margin and not arguments.top1:
         raise ValueError("--margin goes with --top1")
-    with question_options(arguments) as options:
+    with question_options(arguments) as options, traced(arguments, options) as trace:
         answer = nq.check_equivalence(
             f,
             g,
@@ -100,7 +131,9 @@ def _run_equivalent(arguments) -> int:
         f"{answer.verdict.value}: {answer.relation}",
         f"largest violation in [{answer.lower:.9g}, {answer.upper:.9g}] (the relation holds iff it is <= 0)",
     ]
-    say(arguments, lines + evidence_lines(answer) + write_certificate(arguments, answer), answer)
+    lines += evidence_lines(answer) + write_certificate(arguments, answer)
+    lines += _report(arguments, answer, (f, g), box, trace)
+    say(arguments, lines, answer)
     return EXIT[answer.verdict]
 
 

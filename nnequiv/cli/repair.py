@@ -17,6 +17,7 @@ from nnequiv.cli.shared import (
     add_checkpoint,
     add_command,
     add_engine,
+    add_report,
     progress_bar,
     say,
     seed_value,
@@ -99,6 +100,7 @@ def add_repair(commands) -> None:
     parser.add_argument("--time-limit", type=float, metavar="S", help="seconds; then keep the best so far, not proved")
     add_checkpoint(parser)
     add_certificate(parser)
+    add_report(parser)
     parser.add_argument("--json", type=writable, metavar="FILE|-", help="write the history and the proof as JSON")
 
 
@@ -134,6 +136,15 @@ def _run_repair(arguments) -> int:
         nq.save(answer.network, arguments.out)
     lines = [f"{arguments.out}: {answer.network!r}", *_result_lines(arguments, answer)]
     lines += write_certificate(arguments, answer) if answer.proved else []
+    if arguments.report is not None:
+        from nnequiv.report.repair_page import write_repair
+
+        named = dict(zip("fg" if f is not None else "g", arguments.networks, strict=True))
+        networks = {name: (nq.load(file), file) for name, file in named.items()}
+        networks["g, repaired"] = (answer.network, arguments.out)
+        with answering():
+            write_repair(arguments.report, answer, networks, arguments.words)
+        lines.append(f"report: {arguments.report}/report.html")
     say(arguments, lines, answer)
     if answer.proved:
         return DONE

@@ -8,10 +8,11 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 import nnequiv as nq
 from nnequiv.cli.interrupts import answering, worker_signals
-from nnequiv.io.files import check_file, write_atomically
+from nnequiv.io.files import check_file, check_folder, write_atomically
 from nnequiv.reach.choose import ENGINES, check_name
 from nnequiv.reach.memory import check_limit
 
@@ -118,6 +119,21 @@ def add_long_run(parser) -> None:
     add_checkpoint(parser, every=True)
     limit = "soft limit for the whole process; needs more time"
     parser.add_argument("--memory-limit", type=_memory, metavar="MB", help=limit)
+
+
+def add_report(parser) -> None:
+    help = "write report.html, one page for a reader, and report.json into this folder"
+    parser.add_argument("--report", type=_folder, metavar="DIR", help=help)
+
+
+def _folder(name: str) -> str:
+    """Made if it is missing; refused before any work is done."""
+    try:
+        Path(name).mkdir(parents=True, exist_ok=True)
+        check_folder(name)
+    except (ValueError, OSError) as error:
+        raise argparse.ArgumentTypeError(f"{name}: no report can be written there ({error})") from None
+    return name
 
 
 def add_checkpoint(parser, every: bool = False) -> None:

@@ -64,7 +64,7 @@ def discrepancy_dots(ax: Axes, sets, heldout, target: float) -> None:
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
     ax.tick_params(which="minor", labelsize=7)
-    ax.set_xlabel("largest |f − g| over all sets, proved (logit units, log scale)", fontsize=9)
+    ax.set_xlabel("largest |f − g|, proved (logit units, log scale)", fontsize=9)
     ax.legend(fontsize=7.5, loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
     plain(ax, "both")
 

@@ -51,7 +51,7 @@ def demo_pictures(record: Mapping, before, after, medians: Sequence[float], imag
     worst = [entry["upper"] for entry in record["history"]]
     return {
         "accuracy": panel(lambda ax: accuracy_dots(ax, names, shares, len(names) - 1)),
-        "gaps": panel(draw_gaps),
+        "gaps": panel(draw_gaps, 5.2),
         "image": picture_of(found["image"], image_shape, found["free"]),
         "witness": picture_of(found["witness"], image_shape, found["free"]),
         "outputs": panel(lambda ax: output_bars(ax, outputs, found["output"])),
