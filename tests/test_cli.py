@@ -156,3 +156,12 @@ def test_every_command_has_help_with_an_example_that_parses(capsys):
 def test_what_is_misspelled_is_named_with_what_was_meant(capsys, words, hint):
     code, out, err = run(capsys, *words)
     assert code == 2 and out == "" and err.count("\n") == 1 and hint in err
+
+
+@pytest.mark.parametrize("flag", ["--certificate", "--checkpoint"])
+def test_only_json_goes_to_standard_output(files, capsys, monkeypatch, flag):
+    monkeypatch.chdir(files)
+    before = sorted(path.name for path in files.iterdir())
+    code, out, err = run(capsys, "discrepancy", "f.npz", "g.npz", "--box", "0:1", flag, "-")
+    assert code == 2 and out == "" and "cannot go to standard output" in err
+    assert sorted(path.name for path in files.iterdir()) == before

@@ -26,9 +26,9 @@ from nnequiv.cli.shared import (
     add_command,
     add_engine,
     add_report,
+    json_output,
     progress_bar,
     say,
-    writable,
 )
 from nnequiv.io import format_answer, load_answer, load_query
 from nnequiv.io.onnx import OPERATORS, OPSETS
@@ -214,7 +214,7 @@ def _add_networks(parser: argparse.ArgumentParser, required: bool) -> None:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_engine(parser)
     help = "write the answer as JSON (- for standard output)"
-    parser.add_argument("--json", type=writable, metavar="FILE|-", help=help)
+    parser.add_argument("--json", type=json_output, metavar="FILE|-", help=help)
 
 
 def _networks(query: Query, given: Sequence[str]) -> Mapping[str, nq.Network]:

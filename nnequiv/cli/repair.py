@@ -18,6 +18,7 @@ from nnequiv.cli.shared import (
     add_command,
     add_engine,
     add_report,
+    json_output,
     progress_bar,
     say,
     seed_value,
@@ -101,7 +102,7 @@ def add_repair(commands) -> None:
     add_checkpoint(parser)
     add_certificate(parser)
     add_report(parser)
-    parser.add_argument("--json", type=writable, metavar="FILE|-", help="write the history and the proof as JSON")
+    parser.add_argument("--json", type=json_output, metavar="FILE|-", help="write the history and the proof as JSON")
 
 
 def _run_repair(arguments) -> int:

@@ -40,11 +40,17 @@ class Parser(argparse.ArgumentParser):
         return known
 
 
+def json_output(name: str) -> str:
+    """``-`` for standard output, or the name of a file to write."""
+    return name if name == "-" else writable(name)
+
+
 def writable(name: str) -> str:
-    """The name of a file to write, refused before any work is done; ``-`` is standard output."""
+    """The name of a file to write, refused before any work is done."""
     try:
-        if name != "-":
-            check_file(name)
+        if name == "-":
+            raise ValueError("-: this cannot go to standard output, name a file")
+        check_file(name)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return name
@@ -92,7 +98,7 @@ def add_question(parser, box: bool = True) -> None:
     add_engine(parser)
     parser.add_argument("--time-limit", type=float, metavar="S", help="seconds; then say what is proved so far")
     json = "write the answer as JSON (- for standard output)"
-    parser.add_argument("--json", type=writable, metavar="FILE|-", help=json)
+    parser.add_argument("--json", type=json_output, metavar="FILE|-", help=json)
 
 
 def add_pair(parser) -> None:
