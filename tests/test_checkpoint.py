@@ -229,7 +229,7 @@ def commands(folder) -> dict[str, list[str]]:
     return {
         "discrepancy": ["discrepancy", f, g, box, "--tolerance", "1e-6"],
         "equivalent": ["equivalent", f, g, box, "--epsilon", "7.9092"],
-        "regions": ["regions", f, g, box],
+        "regions": ["regions", f, g, "--box=-0.2:0.2"],
         "repair": ["repair", names["P"], names["Q"], *small],
     }
 
