@@ -15,7 +15,7 @@ from nnequiv.io.vnnlib import load_query
 from nnequiv.network import Network
 from nnequiv.rounding import evaluate_exact
 from nnequiv.tolerances import CLAIMED_INPUT_TOL
-from tests.io.test_mutations import mutate
+from tests.fuzz.mutations import mutate
 from tests.oracles.queries import pair_text, query_text
 
 ONE = query_text([(-1, 1.5), ("0.25", "2e0")], "(or (and (>= Y_0 0.75) (< Y_0 3)) (<= Y_0 -0.5))")
