@@ -1,4 +1,4 @@
-"""Speed of the skeleton engine. One core: set OMP_NUM_THREADS=1. Run: ``pytest -n 0 tests/benchmarks --benchmark-only``.
+"""Speed of the skeleton engine. One core: set OMP_NUM_THREADS=1. ``pytest -n 0 tests/benchmarks --benchmark-only``.
 
 Seconds are of CPU, not of the clock, except where two processes race. Beside each stands the same in *yardsticks*
 (``-s`` prints them; ``extra_info`` of ``--benchmark-json``): a fixed mix of what the engine does most, gathering rows,

@@ -1,4 +1,4 @@
-"""Time from query to verdict. One core: set OMP_NUM_THREADS=1. Run: ``pytest -n 0 tests/benchmarks --benchmark-only``.
+"""Time from query to verdict. One core: set OMP_NUM_THREADS=1. ``pytest -n 0 tests/benchmarks --benchmark-only``.
 
 Goal: every ACAS Xu property and every query of the two-network table in a few seconds.
 """
