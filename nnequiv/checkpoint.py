@@ -82,11 +82,15 @@ def _write(path: Path, identity: dict, facts: dict, arrays: dict[str, np.ndarray
     text = json.dumps({"layout": LAYOUT, "identity": identity, "facts": facts})
     content = json.dumps({"digest": _digest(text, arrays), "text": text})
     temporary = path.with_name(f".{path.name}.part")
-    with open(temporary, "wb") as file:
-        np.savez(file, **{FACTS: np.frombuffer(content.encode(), dtype=np.uint8)}, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            np.savez(file, **{FACTS: np.frombuffer(content.encode(), dtype=np.uint8)}, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:  # a full disk: what is left would only fill it further
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _read(path: Path) -> tuple[dict, dict, dict]:
@@ -105,6 +109,8 @@ def _read(path: Path) -> tuple[dict, dict, dict]:
         record = json.loads(content["text"])
         if record["layout"] != LAYOUT:
             raise ValueError(f"layout {record['layout']} is not known")
+        if not isinstance(record["identity"], dict):
+            raise ValueError("it does not say whose it is")
         return record["identity"], record["facts"], arrays
     except Exception as error:  # zipfile, NumPy and json raise a dozen kinds on damaged files
         why = (str(error) or type(error).__name__).splitlines()[0]

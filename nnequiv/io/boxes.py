@@ -71,17 +71,23 @@ def _from_vnnlib(path) -> Box | Polytope:
 def _from_json(path) -> Box:
     text = read_text(path)
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not JSON ({error})") from None
     if isinstance(data, dict):
         missing = [key for key in ("lower", "upper") if key not in data]
         if missing:
-            raise ValueError(f"{path}: no key {missing[0]!r} among {', '.join(sorted(data)) or 'none'}")
+            raise ValueError(f"{path}: no key {missing[0]!r} among {', '.join(map(repr, sorted(data)[:9])) or 'none'}")
         data = [data["lower"], data["upper"]]
     if not isinstance(data, list) or len(data) != 2:
         raise ValueError(f"{path}: expected a list of lower and a list of upper bounds")
     return _box(path, *data)
+
+
+def _distinct(pairs: list) -> dict:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key is given twice")
+    return dict(pairs)
 
 
 def _from_csv(path) -> Box:

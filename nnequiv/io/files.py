@@ -32,6 +32,8 @@ def read_bytes(path) -> bytes:
     """The file's content; ValueError naming the file if it cannot be read or is over 2 GiB."""
     path = Path(path)
     try:
+        if _is_device(path):
+            raise ValueError(f"{path}: cannot be read (a device or pipe, which may have no end)")
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ValueError(f"{path}: {path.stat().st_size} bytes, the limit is {MAX_FILE_BYTES}")
         return path.read_bytes()
@@ -71,14 +73,23 @@ def check_file(path) -> None:
     """ValueError if no file of this name can be written: to be asked before the work whose result goes there."""
     if Path(path).is_dir():
         raise ValueError(f"{path}: cannot be written (it is a folder)")
+    if _is_device(path):
+        return
     try:
         check_folder(Path(path).parent)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
 
+def _is_device(path) -> bool:
+    """A device or pipe: there is nothing to keep, and a file renamed to its name would take its place."""
+    return Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir()
+
+
 def write_atomically(path, write: Callable) -> None:
     """Call ``write(file)`` on a temporary file beside ``path``, then rename it: the whole file or none.
+
+    A device or pipe is written to as it is, and a symbolic link stays one.
 
     Parameters
     ----------
@@ -89,6 +100,11 @@ def write_atomically(path, write: Callable) -> None:
     path = Path(path)
     temporary = None
     try:
+        if _is_device(path):
+            with open(path, "wb") as file:
+                write(file)
+            return
+        path = path.resolve()
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             temporary = file.name
             write(file)

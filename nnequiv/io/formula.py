@@ -85,10 +85,10 @@ def _product(factors: Sequence[Linear]) -> Linear:
 def number(text: str, line: int) -> Fraction:
     """A decimal number as the nearest float64, exactly."""
     if not _NUMBER.fullmatch(text):
-        raise ValueError(f"line {line}: {text!r} is neither a number nor a declared variable")
+        raise ValueError(f"line {line}: {text[:60]!r} is neither a number nor a declared variable")
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"line {line}: {text} is too large for float64")
+        raise ValueError(f"line {line}: {text[:60]} is too large for float64")
     return Fraction(value)
 
 

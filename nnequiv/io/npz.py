@@ -33,7 +33,10 @@ def load_npz(path) -> Network:
     if data[:2] != b"PK":
         raise ValueError(f"{path}: not a .npz archive")
     try:
-        size = sum(member.file_size for member in zipfile.ZipFile(io.BytesIO(data)).infolist())
+        members = zipfile.ZipFile(io.BytesIO(data)).infolist()
+        if len({member.filename.removesuffix(".npy") for member in members}) < len(members):
+            raise ValueError("it holds two arrays of one name")
+        size = sum(member.file_size for member in members)
         if size > MAX_FILE_BYTES:
             raise ValueError(f"it unpacks to {size} bytes, the limit is {MAX_FILE_BYTES}")
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
@@ -46,13 +49,25 @@ def load_npz(path) -> Network:
     names = [(f"weight_{i}", f"bias_{i}") for i in range(len(arrays) // 2)]
     for name in (name for pair in names for name in pair):
         if name not in arrays:
-            raise ValueError(f"{path}: no array {name} among {', '.join(sorted(arrays))}")
+            raise ValueError(f"{path}: no array {name} among {', '.join(map(repr, sorted(arrays)[:9]))}")
+        if not isinstance(arrays[name], np.ndarray):  # np.load gives the bytes of what does not begin as an array
+            raise ValueError(f"{path}: {name} is not an array")
         if arrays[name].dtype.kind not in "fiu":
             raise ValueError(f"{path}: {name} has type {arrays[name].dtype}, but weights are real numbers")
+        if not _fits(arrays[name]):
+            raise ValueError(f"{path}: {name} has type {arrays[name].dtype} and a number that float64 cannot hold")
     try:
         return Network([(arrays[weight], arrays[bias]) for weight, bias in names])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def _fits(array: np.ndarray) -> bool:
+    """Whether float64 holds every finite number of the array; whole numbers beyond 2**53 are refused, even or not."""
+    if array.dtype.kind in "iu":
+        return not ((array > 2**53) | (array < -(2**53))).any()
+    with np.errstate(over="ignore", under="ignore"):
+        return bool((array.astype(np.float64) == array)[np.isfinite(array)].all())
 
 
 def save_npz(network: Network, path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nnequiv.lp import LPError
 from nnequiv.network import Layer, Network
 from nnequiv.reach.engine import InputSet
 from nnequiv.reach.intervals import interval_layers
@@ -20,6 +21,10 @@ from nnequiv.tolerances import MILP_TOL
 
 #: A linear expression in the variables: coefficients by variable, and a constant.
 Expression = tuple[dict[int, float], float]
+
+
+#: Numbers in the table of a program: a gigabyte.
+MOST_ENTRIES = 2**27
 
 
 @dataclass
@@ -87,6 +92,8 @@ class Encoding:
                 slack += float(np.abs(row) @ drift) + MILP_TOL * largest
             coefficients, constant = _divided(coefficients, constant, largest)
             rows.append((coefficients, -constant + slack / largest))
+        if len(rows) * (t + 2) > MOST_ENTRIES:
+            raise LPError(f"a table of {len(rows)} x {t + 2} numbers is too large")
         table = np.zeros((len(rows), t + 2))
         for i, (coefficients, high) in enumerate(rows):
             table[i, list(coefficients)] = list(coefficients.values())

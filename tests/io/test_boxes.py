@@ -49,7 +49,7 @@ def test_json_and_csv(tmp_path, name, text):
     "name, text, message",
     [
         ("box.json", "{", "not JSON"),
-        ("box.json", '{"lower": [0]}', "no key 'upper' among lower"),
+        ("box.json", '{"lower": [0]}', "no key 'upper' among 'lower'"),
         ("box.json", "[[0], [1], [2]]", "expected a list of lower and a list of upper"),
         ("box.json", "3", "expected a list of lower"),
         ("box.json", '[[0], ["1"]]', "upper is not a list of numbers"),

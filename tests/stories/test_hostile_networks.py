@@ -101,3 +101,17 @@ def test_values_beyond_the_largest_float_are_refused(box):
         ):
             max_discrepancy(*pair, box, engine)
             pytest.fail(name)
+
+
+def test_a_layer_of_ten_thousand_neurons_ends_in_an_interval():
+    """Each neuron differs a little: nobody can list the pieces. What is known in a second is an honest interval."""
+    rng = np.random.default_rng(0)
+    first, last = rng.normal(size=(10_000, 4)), rng.normal(size=(2, 10_000)) / 1e4
+    f = Network([(first, rng.normal(size=10_000)), (last, np.zeros(2))])
+    g = Network([(f.layers[0].weight, f.layers[0].bias), (1.001 * last, np.zeros(2))])
+    box = Box([-1.0] * 4, [1.0] * 4)
+    for name in ("skeleton", "branch-and-bound", "milp", "auto"):
+        found = max_discrepancy(f, g, box, name, time_limit=1.0)
+        assert found.reason and np.isfinite(found.upper), name
+        point = np.array(found.witness if found.witness is not None else [0.0] * 4)
+        assert np.abs(f(point) - g(point)).max() <= found.upper, name
