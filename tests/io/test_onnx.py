@@ -109,6 +109,8 @@ def test_a_large_layer_is_refused_with_its_size(tmp_path):
     refuses(path, "MatMul node y: a dense layer of 30 x 40 = 1200 weights is over the limit of 1000", max_weights=1000)
     image = graph([node("Conv", "x w")], (1, 3, 224, 224), {"w": random(64, 3, 7, 7)})
     refuses(save(image, tmp_path / "large.onnx"), "Conv node y: a dense layer of 3041536 x 150528 = 457836331008")
+    padded = graph([node("Pad", "x p")], (1, 4), {"p": ints(0, 0, 0, 3_000_000)})
+    refuses(save(padded, tmp_path / "padded.onnx"), "Pad node y: a dense layer of 3000004 x 16 = 48000064")
 
 
 @pytest.mark.parametrize(
