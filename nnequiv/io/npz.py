@@ -75,4 +75,6 @@ def save_npz(network: Network, path) -> None:
     arrays = {}
     for i, layer in enumerate(network.layers):
         arrays[f"weight_{i}"], arrays[f"bias_{i}"] = layer.weight, layer.bias
-    write_atomically(path, lambda file: np.savez(file, **arrays))
+    content = io.BytesIO()  # not into the file: where the disk is full, zipfile would complain a second time
+    np.savez(content, **arrays)
+    write_atomically(path, lambda file: file.write(content.getbuffer()))

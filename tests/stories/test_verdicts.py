@@ -46,7 +46,10 @@ def endless(tmp_path_factory):
 def test_a_killed_run_claims_nothing(endless, command, kill):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     words = [sys.executable, "-m", "nnequiv", *endless[command]]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
+    # A test run in the background ignores SIGINT, and so would its children.
+    default = dict(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    streams = dict(stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(words, **streams, env=environment, **default)
     time.sleep(2.0)
     process.send_signal(kill)
     out = process.communicate(timeout=60)[0].decode()
