@@ -13,7 +13,7 @@ from nnequiv.certificate import check_certificate
 from nnequiv.compression import Compressed, size
 from nnequiv.control import Stopped
 from nnequiv.datasets import Dataset, digits
-from nnequiv.io.files import check_folder
+from nnequiv.io.files import made_folder
 from nnequiv.io.mnist import mnist
 from nnequiv.io.npz import save_npz
 from nnequiv.network import Network
@@ -130,7 +130,7 @@ def run_demo(
     recipe = recipe or RECIPES[data]
     target = recipe.target if target is None else target
     check_target(target)
-    folder = _writable(folder)
+    folder = made_folder(folder)
     data = digits(_stream(seed, SPLIT)) if data == "digits" else mnist(data_dir)
     if data.note:
         say(f"{data.name}: {data.note}.")
@@ -296,17 +296,6 @@ def _command(compression: str, target: float, seed: int, data: Dataset, recipe: 
         chosen = "" if engine == "auto" else f" --engine {engine}"
         return f"nnequiv demo --data {kind} --compress {compression} --target {target!r} --seed {seed}{chosen}"
     return f"run_demo(folder, {compression!r}, {target!r}, {seed}, recipe={recipe}, engine={engine!r})"
-
-
-def _writable(folder) -> Path:
-    """The folder, made if it is missing, and tried: a minute of work should not end in a folder that takes no files."""
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"{folder}: cannot be made ({error.strerror})") from None
-    check_folder(folder)
-    return folder
 
 
 def _name(network: Network) -> str:

@@ -93,4 +93,4 @@ def test_a_folder_that_cannot_be_is_refused_first(files, capsys):
     (files / "taken").write_text("")
     with pytest.raises(SystemExit, match="2"):
         main(["discrepancy", "no.npz", "no.npz", "--box", "0:1", "--report", str(files / "taken")])
-    assert "taken: no report can be written there" in capsys.readouterr().err
+    assert "no report can be written there: " in capsys.readouterr().err

@@ -8,11 +8,10 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from difflib import get_close_matches
-from pathlib import Path
 
 import nnequiv as nq
 from nnequiv.cli.interrupts import answering, worker_signals
-from nnequiv.io.files import check_file, check_folder, write_atomically
+from nnequiv.io.files import check_file, made_folder, write_atomically
 from nnequiv.reach.choose import ENGINES, check_name
 from nnequiv.reach.memory import check_limit
 
@@ -135,10 +134,9 @@ def add_report(parser) -> None:
 def _folder(name: str) -> str:
     """Made if it is missing; refused before any work is done."""
     try:
-        Path(name).mkdir(parents=True, exist_ok=True)
-        check_folder(name)
-    except (ValueError, OSError) as error:
-        raise argparse.ArgumentTypeError(f"{name}: no report can be written there ({error})") from None
+        made_folder(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"no report can be written there: {error}") from None
     return name
 
 

@@ -69,6 +69,17 @@ def check_folder(folder) -> None:
         raise ValueError(f"{folder}: cannot be written ({error.strerror})") from None
 
 
+def made_folder(folder) -> Path:
+    """The folder, made if it is missing, and tried: a minute of work should not end in a folder that takes no files."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot be made ({error.strerror})") from None
+    check_folder(folder)
+    return folder
+
+
 def check_file(path) -> None:
     """ValueError if no file of this name can be written: to be asked before the work whose result goes there."""
     if Path(path).is_dir():

@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
-from nnequiv.io.files import check_folder, write_atomically
+from nnequiv.io.files import made_folder, write_atomically
 from nnequiv.io.mnist import mnist
 from nnequiv.pipeline import RECIPES, Recipe
 from nnequiv.plot.style import png
@@ -69,7 +68,7 @@ def run_study(
         raise ValueError(f"seeds is {seeds} and workers {workers}: both must be at least 1")
     recipe = recipe or study_recipe(data)
     planned = [(study, setting, seed) for setting in settings(study, recipe) for seed in range(seeds)]
-    folder = _writable(folder)
+    folder = made_folder(folder)
     if data == "mnist":
         mnist(data_dir)  # refused now, not in a worker
     say(f"{study}: {STUDIES[study]}. {len(planned)} runs, {recipe}")
@@ -109,13 +108,3 @@ def _mapped(workers: int):
         yield pool.map
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _writable(folder) -> Path:
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"{folder}: cannot be made ({error.strerror})") from None
-    check_folder(folder)
-    return folder
