@@ -148,10 +148,14 @@ def _feed(digest, value) -> None:
         digest.update(f"{type(value).__name__} {len(text)} ".encode() + text)
 
 
-def identity_of(networks, input_set, objectives, engine, tolerance: float, threshold: float | None) -> dict[str, str]:
-    """All that a search depends on, for :func:`open_checkpoint`."""
+def checkpoint_of(
+    path, every: float, networks, input_set, objectives, engine, tolerance: float, threshold: float | None
+) -> Checkpoint | None:
+    """The checkpoint of a search, by all that it depends on; None without a path."""
+    if path is None:
+        return None
     names = ("f", "g") if len(networks) == 2 else tuple(map(str, range(len(networks))))
-    return {
+    identity = {
         **{f"network {name}": hash_of(network) for name, network in zip(names, networks, strict=True)},
         "the input set": hash_of(input_set),
         "the relation or outputs": hash_of([astuple(objective) for objective in objectives]),
@@ -159,3 +163,4 @@ def identity_of(networks, input_set, objectives, engine, tolerance: float, thres
         "the tolerance": repr(float(tolerance)),
         "the engine": repr(engine),
     }
+    return open_checkpoint(path, identity, every)

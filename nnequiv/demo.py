@@ -12,21 +12,25 @@ import numpy as np
 from nnequiv.certificate import check_certificate
 from nnequiv.compression import Compressed, size
 from nnequiv.control import Stopped
-from nnequiv.datasets import Dataset, digits
+from nnequiv.datasets import Dataset
 from nnequiv.io.files import made_folder
-from nnequiv.io.mnist import mnist
 from nnequiv.io.npz import save_npz
 from nnequiv.network import Network
 from nnequiv.pipeline import (
+    CONTROL,
     CONTROLS,
     KINDS,
     RECIPES,
+    REPAIR,
+    TRAIN,
     Measured,
     Recipe,
     agreement,
+    choose_sets,
     compress_to,
+    images_of,
     measure,
-    sensitive_boxes,
+    stream,
     train_control,
     train_original,
 )
@@ -50,9 +54,6 @@ from nnequiv.version import VERSION
 
 #: The certificate of the repair, in the report's folder.
 PROOF = "proof.json.gz"
-
-#: Each stage has its own random stream, so that changing one leaves the others as they were.
-SPLIT, TRAIN, CHOOSE, REPAIR, CONTROL = range(5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,12 +132,12 @@ def run_demo(
     target = recipe.target if target is None else target
     check_target(target)
     folder = made_folder(folder)
-    data = digits(_stream(seed, SPLIT)) if data == "digits" else mnist(data_dir)
+    data = images_of(data, data_dir, seed)
     if data.note:
         say(f"{data.name}: {data.note}.")
-    f = train_original(data, recipe, _stream(seed, TRAIN))
+    f = train_original(data, recipe, stream(seed, TRAIN))
     g0, how = compress_to(f, compression, data, recipe.drop, recipe.judged)
-    images, sets, heldout = _input_sets(f, g0, data, recipe, seed)
+    images, sets, heldout = choose_sets(f, g0, data, recipe, seed, recipe.sets)
     say(f"f: {_name(f)}, right on {_right(f, data)} of test images. g: {how}, {_name(g0)}, {_right(g0, data)}.")
     out = _checked(_repair(f, g0, sets, data, target, recipe, seed, engine, say), folder, say)
     before = measure(f, g0, sets, heldout, data, engine, known=out.history[0].discrepancies)
@@ -146,7 +147,7 @@ def run_demo(
     controls = {"repaired, best last layer": measure(f, last.network, sets, heldout, data, engine)}
     for number, name in enumerate(CONTROLS):
         say(f"Control: {name}.")
-        g = train_control(name, f, g0, sets, data, recipe, _stream(seed, CONTROL + number))
+        g = train_control(name, f, g0, sets, data, recipe, stream(seed, CONTROL + number))
         controls[name] = measure(f, g, sets, heldout, data, engine)
     say("Agreement of classes.")
     agree = {
@@ -166,18 +167,6 @@ def run_demo(
     return demo
 
 
-def _stream(seed: int, stage: int) -> np.random.Generator:
-    return np.random.default_rng([seed, stage])
-
-
-def _input_sets(f, g0, data: Dataset, recipe: Recipe, seed: int):
-    """The images repair works on, boxes around them, and boxes around as many test images."""
-    rng = _stream(seed, CHOOSE)
-    images = data.train_points[rng.permutation(len(data.train_points))[: recipe.sets]]
-    kept_out = data.test_points[rng.permutation(len(data.test_points))[: recipe.sets]]
-    return images, *(sensitive_boxes(f, g0, points, recipe.free, recipe.radius) for points in (images, kept_out))
-
-
 def _repair(f, g0, sets, data, target: float, recipe: Recipe, seed: int, engine, say) -> Repair:
     """Repair over all rounds, so that its steps are those of the controls; the target may be reached long before."""
 
@@ -186,7 +175,7 @@ def _repair(f, g0, sets, data, target: float, recipe: Recipe, seed: int, engine,
 
     say(f"Repair on {len(sets)} input sets:")
     schedule = dict(rounds=recipe.rounds, steps=recipe.round_steps, batch=recipe.batch, stop_early=False)
-    rng = _stream(seed, REPAIR)
+    rng = stream(seed, REPAIR)
     out = repair(f, g0, sets, data, target, rng=rng, engine=engine, progress=progress, **schedule)
     if not out.discrepancies:
         raise Stopped(f"repair was stopped before its proof: {out.reason}")

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nnequiv.checkpoint import identity_of, open_checkpoint
+from nnequiv.checkpoint import checkpoint_of
 from nnequiv.merge import check_pair
 from nnequiv.network import Network
 from nnequiv.progress import watched
@@ -206,7 +206,7 @@ def max_discrepancies(
         raise ValueError(f"{len(input_sets)} input sets are given: a checkpoint is kept of one")
     chosen, why = _chosen(engine, (f, g), input_sets, checkpoint, executor)
     chosen = limited(chosen, memory_limit)
-    kept = _kept(checkpoint, checkpoint_every, (f, g), input_sets[0], objectives, chosen, tolerance, None)
+    kept = checkpoint_of(checkpoint, checkpoint_every, (f, g), input_sets[0], objectives, chosen, tolerance, None)
     with watched(progress, time_limit, executor, kept) as control:
         optima = maximise_each(chosen, (f, g), input_sets, objectives, tolerance, control)
     results = []
@@ -264,7 +264,7 @@ def check_equivalence(
     objectives = relation.objectives(f.n_outputs)
     chosen, why = _chosen(engine, (f, g), [input_set], checkpoint, executor)
     chosen = limited(chosen, memory_limit)
-    kept = _kept(checkpoint, checkpoint_every, (f, g), input_set, objectives, chosen, tolerance, 0.0)
+    kept = checkpoint_of(checkpoint, checkpoint_every, (f, g), input_set, objectives, chosen, tolerance, 0.0)
     with watched(progress, time_limit, executor, kept) as control:
         if objectives:
             optimum = chosen.maximise((f, g), input_set, objectives, tolerance, control, threshold=0.0)
@@ -295,13 +295,6 @@ def _chosen(engine, networks, input_sets, checkpoint, executor) -> tuple[Engine,
     if not isinstance(chosen, BranchAndBound):
         raise ValueError(f"engine {chosen.name!r} keeps no checkpoint: use branch-and-bound")
     return chosen, why
-
-
-def _kept(path, every: float, networks, input_set, objectives, engine, tolerance: float, threshold: float | None):
-    """The checkpoint in a file, None without one."""
-    if path is None:
-        return None
-    return open_checkpoint(path, identity_of(networks, input_set, objectives, engine, tolerance, threshold), every)
 
 
 def decide(networks: Sequence[Network], objectives, optimum: Optimum) -> Verdict:

@@ -13,8 +13,9 @@ import numpy as np
 
 from nnequiv.batches import Batch, joined, shuffled
 from nnequiv.compression import Compressed, Narrow, Prune, Quantize, Size, compress, size
-from nnequiv.datasets import Dataset
+from nnequiv.datasets import Dataset, digits
 from nnequiv.equivalence import check_equivalence, max_discrepancies
+from nnequiv.io.mnist import mnist
 from nnequiv.losses import CrossEntropy, MeanSquare
 from nnequiv.network import Network
 from nnequiv.reach.engine import Engine
@@ -28,6 +29,9 @@ from nnequiv.training import SGD, TrainingState, WarmupCosine, accuracy, he_netw
 
 #: Ways to make g from f.
 KINDS = ("narrow", "prune", "quantize")
+
+#: Each stage has its own random stream, so that changing one leaves the others as they were.
+SPLIT, TRAIN, CHOOSE, REPAIR, CONTROL = range(5)
 
 #: What g is trained on besides witnesses, at the same number of steps.
 CONTROLS = ("labels", "distillation", "random corners")
@@ -122,6 +126,24 @@ def compress_to(
     goal = accuracy(f, points, labels) - drop
     tried = [(compress(f, how), how) for how in strengths(f, kind)]
     return min(tried, key=lambda pair: abs(accuracy(pair[0], points, labels) - goal))
+
+
+def stream(seed: int, stage: int) -> np.random.Generator:
+    """The random stream of a stage."""
+    return np.random.default_rng([seed, stage])
+
+
+def images_of(data: str, data_dir, seed: int) -> Dataset:
+    """The digits, split by the seed, or MNIST."""
+    return digits(stream(seed, SPLIT)) if data == "digits" else mnist(data_dir)
+
+
+def choose_sets(f: Network, g: Network, data: Dataset, recipe: Recipe, seed: int, heldout: int):
+    """The training images repair works on, boxes around them, and boxes around ``heldout`` test images."""
+    rng = stream(seed, CHOOSE)
+    images = data.train_points[rng.permutation(len(data.train_points))[: recipe.sets]]
+    kept_out = data.test_points[rng.permutation(len(data.test_points))[:heldout]]
+    return images, *(sensitive_boxes(f, g, points, recipe.free, recipe.radius) for points in (images, kept_out))
 
 
 def sensitive_boxes(f: Network, g: Network, images: np.ndarray, free: int, radius: float) -> list[Box]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from nnequiv.checkpoint import identity_of, open_checkpoint
+from nnequiv.checkpoint import checkpoint_of
 from nnequiv.control import Control
 from nnequiv.equivalence import check_question
 from nnequiv.network import Network
@@ -100,13 +100,11 @@ def survey(
     chosen, why = choose(engine, networks, [input_set], "pieces")
     if not isinstance(chosen, Enumerator):
         raise ValueError(f"engine {chosen.name!r} does not list pieces: use star, vertices or skeleton")
-    chosen, kept = limited(chosen, memory_limit), None
-    if checkpoint is not None:
-        if not isinstance(chosen, Skeleton):
-            raise ValueError(f"engine {chosen.name!r} keeps no checkpoint of its pieces: use skeleton")
-        objectives = output_objectives(networks[0].n_outputs, pair=len(networks) == 2)
-        identity = identity_of(networks, input_set, objectives, chosen, 0.0, None)
-        kept = open_checkpoint(checkpoint, identity, checkpoint_every)
+    if checkpoint is not None and not isinstance(chosen, Skeleton):
+        raise ValueError(f"engine {chosen.name!r} keeps no checkpoint of its pieces: use skeleton")
+    chosen = limited(chosen, memory_limit)
+    objectives = output_objectives(networks[0].n_outputs, pair=len(networks) == 2)
+    kept = checkpoint_of(checkpoint, checkpoint_every, networks, input_set, objectives, chosen, 0.0, None)
     with watched(progress, time_limit, checkpoint=kept) as control:
         pieces, lower, upper = _survey(chosen, networks, input_set, control)
     name = f"{named(chosen)} ({why})" if why else named(chosen)

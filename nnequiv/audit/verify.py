@@ -17,10 +17,11 @@ import numpy as np
 
 from nnequiv.audit.replay import nearest, satisfied_at
 from nnequiv.control import Control, Stopped
-from nnequiv.equivalence import check_question, watched
+from nnequiv.equivalence import check_question
 from nnequiv.io.query import Case, Conjunction, Query
 from nnequiv.lp import LPError
 from nnequiv.network import Network
+from nnequiv.progress import watched
 from nnequiv.reach.choose import choose, named, unstable_neurons
 from nnequiv.reach.engine import Engine, InputSet, Optimum
 from nnequiv.reach.intervals import interval_bound

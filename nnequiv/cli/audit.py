@@ -17,7 +17,6 @@ from nnequiv.audit.claims import Bound
 from nnequiv.audit.folder import audit_instances
 from nnequiv.audit.judge import Audit, Judgement, audit, audit_bound
 from nnequiv.audit.verify import verify
-from nnequiv.cli.interrupts import answering
 from nnequiv.cli.shared import (
     BAD_INPUT,
     DONE,
@@ -28,6 +27,7 @@ from nnequiv.cli.shared import (
     add_report,
     json_output,
     progress_bar,
+    report_lines,
     say,
 )
 from nnequiv.io import format_answer, load_answer, load_query
@@ -125,13 +125,12 @@ def _run_audit(arguments) -> int:
 
 
 def _report(arguments, found) -> list[str]:
-    if arguments.report is None:
-        return []
-    from nnequiv.report.audit_page import write_audit
+    def write(folder: str) -> None:
+        from nnequiv.report.audit_page import write_audit
 
-    with answering():
-        write_audit(arguments.report, found, arguments.words)
-    return [f"report: {arguments.report}/report.html"]
+        write_audit(folder, found, arguments.words)
+
+    return report_lines(arguments, write)
 
 
 def _audit_pair(arguments, options: dict) -> Audit:

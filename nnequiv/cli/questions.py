@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import nnequiv as nq
 from nnequiv.cli.certificate import add_certificate, write_certificate
-from nnequiv.cli.interrupts import answering
 from nnequiv.cli.shared import (
     DONE,
     NOT_EQUIVALENT,
@@ -23,6 +22,7 @@ from nnequiv.cli.shared import (
     pair_and_box,
     progress_bar,
     question_options,
+    report_lines,
     say,
 )
 from nnequiv.reach.intervals import interval_bound
@@ -59,7 +59,7 @@ def _run_discrepancy(arguments) -> int:
 
 @contextmanager
 def traced(arguments, options: dict):
-    """Where a report is asked for, bounds over time are written down, beside what the terminal shows."""
+    """Where a report is asked for, bounds over time are written down; where a terminal shows them, the last only."""
     if arguments.report is None:
         yield None
         return
@@ -72,13 +72,12 @@ def traced(arguments, options: dict):
 
 
 def _report(arguments, answer, pair, box, trace) -> list[str]:
-    if arguments.report is None:
-        return []
-    from nnequiv.report.answer_page import write_answer
+    def write(folder: str) -> None:
+        from nnequiv.report.answer_page import write_answer
 
-    with answering():
-        write_answer(arguments.report, answer, pair, (arguments.f, arguments.g), box, arguments.words, trace)
-    return [f"report: {arguments.report}/report.html"]
+        write_answer(folder, answer, pair, (arguments.f, arguments.g), box, arguments.words, trace)
+
+    return report_lines(arguments, write)
 
 
 def add_equivalent(commands) -> None:

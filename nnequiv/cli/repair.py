@@ -20,6 +20,7 @@ from nnequiv.cli.shared import (
     add_report,
     json_output,
     progress_bar,
+    report_lines,
     say,
     seed_value,
     writable,
@@ -137,19 +138,22 @@ def _run_repair(arguments) -> int:
         nq.save(answer.network, arguments.out)
     lines = [f"{arguments.out}: {answer.network!r}", *_result_lines(arguments, answer)]
     lines += write_certificate(arguments, answer) if answer.proved else []
-    if arguments.report is not None:
-        from nnequiv.report.repair_page import write_repair
-
-        named = dict(zip("fg" if f is not None else "g", arguments.networks, strict=True))
-        networks = {name: (nq.load(file), file) for name, file in named.items()}
-        networks["g, repaired"] = (answer.network, arguments.out)
-        with answering():
-            write_repair(arguments.report, answer, networks, arguments.words)
-        lines.append(f"report: {arguments.report}/report.html")
+    lines += _report(arguments, answer, "g" if f is None else "fg")
     say(arguments, lines, answer)
     if answer.proved:
         return DONE
     return NOT_EQUIVALENT if answer.infeasible and arguments.method == "last-layer" else UNKNOWN
+
+
+def _report(arguments, answer, names: str) -> list[str]:
+    def write(folder: str) -> None:
+        from nnequiv.report.repair_page import write_repair
+
+        networks = {name: (nq.load(file), file) for name, file in zip(names, arguments.networks, strict=True)}
+        networks["g, repaired"] = (answer.network, arguments.out)
+        write_repair(folder, answer, networks, arguments.words)
+
+    return report_lines(arguments, write)
 
 
 def _networks(arguments):

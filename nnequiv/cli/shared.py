@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -39,27 +40,35 @@ class Parser(argparse.ArgumentParser):
         return known
 
 
+def option(read: Callable) -> Callable[[str], object]:
+    """The type of an option that is refused in the words of ``read``'s ValueError, before any work is done."""
+
+    def typed(text: str):
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return typed
+
+
+@option
+def writable(name: str) -> str:
+    """The name of a file to write."""
+    if name == "-":
+        raise ValueError("-: this cannot go to standard output, name a file")
+    check_file(name)
+    return name
+
+
 def json_output(name: str) -> str:
     """``-`` for standard output, or the name of a file to write."""
     return name if name == "-" else writable(name)
 
 
-def writable(name: str) -> str:
-    """The name of a file to write, refused before any work is done."""
-    try:
-        if name == "-":
-            raise ValueError("-: this cannot go to standard output, name a file")
-        check_file(name)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return name
-
-
+@option
 def _memory(text: str) -> float:
-    try:
-        check_limit(float(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    check_limit(float(text))
     return float(text)
 
 
@@ -73,12 +82,9 @@ def add_engine(parser) -> None:
     parser.add_argument("--engine", default="auto", type=_engine, help=f"auto (default), {', '.join(ENGINES)}")
 
 
+@option
 def _engine(name: str) -> str:
-    """Refused before any work is done."""
-    try:
-        check_name(name)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    check_name(name)
     return name
 
 
@@ -131,13 +137,23 @@ def add_report(parser) -> None:
     parser.add_argument("--report", type=_folder, metavar="DIR", help=help)
 
 
+@option
 def _folder(name: str) -> str:
-    """Made if it is missing; refused before any work is done."""
+    """Made if it is missing."""
     try:
         made_folder(name)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"no report can be written there: {error}") from None
+        raise ValueError(f"no report can be written there: {error}") from None
     return name
+
+
+def report_lines(arguments, write: Callable[[str], None]) -> list[str]:
+    """Where a report is asked for: let ``write`` write it into its folder; the line that says so."""
+    if arguments.report is None:
+        return []
+    with answering():
+        write(arguments.report)
+    return [f"report: {arguments.report}/report.html"]
 
 
 def add_checkpoint(parser, every: bool = False) -> None:

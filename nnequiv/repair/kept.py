@@ -30,7 +30,7 @@ def kept_looks(look: Callable, path, target: Target, input_sets: Sequence, **dep
     ValueError
         If the file is damaged or belongs to another repair.
     """
-    wanted = [*target.partners, repr(target) if not isinstance(target, Distance) else target.threshold]
+    wanted = [*target.partners, type(target).__name__, target.given, getattr(target, "labels", ())]
     identity = {"the target": hash_of(wanted), "the input sets": hash_of(list(input_sets))}
     identity |= {name.replace("_", " "): hash_of(value) for name, value in depends.items()}
     checkpoint = open_checkpoint(path, identity)

@@ -15,9 +15,10 @@ import numpy as np
 from nnequiv.compression import Compressed
 from nnequiv.constraints import Grid, Mask
 from nnequiv.control import Stopped
-from nnequiv.equivalence import check_question, max_discrepancies, watched
+from nnequiv.equivalence import check_question, max_discrepancies
 from nnequiv.lp import SOLVERS
 from nnequiv.network import Layer, Network
+from nnequiv.progress import watched
 from nnequiv.reach.choose import ENUMERABLE_INPUTS, check_name
 from nnequiv.reach.engine import Engine, InputSet
 from nnequiv.reach.skeleton import Skeleton

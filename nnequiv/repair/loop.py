@@ -16,9 +16,9 @@ import numpy as np
 
 from nnequiv.control import Control, Stopped
 from nnequiv.datasets import Dataset
-from nnequiv.equivalence import watched
 from nnequiv.merge import check_pair
 from nnequiv.network import Network
+from nnequiv.progress import watched
 from nnequiv.reach.engine import Engine, InputSet
 from nnequiv.repair.kept import kept_looks
 from nnequiv.repair.last_layer import best_last_layer, check_near

@@ -5,23 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import time
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from functools import lru_cache
-
-import numpy as np
 
 from nnequiv.compression import Compressed, compress
 from nnequiv.control import Stopped
-from nnequiv.datasets import Dataset, digits
-from nnequiv.io.mnist import mnist
 from nnequiv.network import Network
 from nnequiv.pipeline import (
+    CONTROL,
     CONTROLS,
+    REPAIR,
+    TRAIN,
     Recipe,
     agreement,
+    choose_sets,
     compress_to,
+    images_of,
     measure,
-    sensitive_boxes,
+    stream,
     train_control,
     train_original,
     worst,
@@ -31,9 +32,6 @@ from nnequiv.repair import best_last_layer, repair
 from nnequiv.sets import Box
 from nnequiv.study.settings import Setting
 from nnequiv.training import accuracy
-
-#: Each stage has its own random stream, the demo's.
-SPLIT, TRAIN, CHOOSE, REPAIR, CONTROL = range(5)
 
 
 @dataclass(frozen=True)
@@ -105,53 +103,39 @@ def run_cell(
 ) -> Cell:
     """Everything about one setting with one seed."""
     recipe, images = setting.recipe, _images(data, data_dir, seed)
-    f = _original(data, data_dir, seed, recipe.hidden, recipe)
+    f = _original(data, data_dir, seed, recipe)
     if isinstance(setting.how, str):
         g0, how = compress_to(f, setting.how, images, recipe.drop, recipe.judged)
     else:
         g0, how = compress(f, setting.how), setting.how
-    sets, heldout = _input_sets(f, g0, images, setting, seed)
+    _, sets, heldout = choose_sets(f, g0, images, recipe, seed, setting.heldout)
     networks, seconds = _networks(f, g0, sets, images, setting, seed, engine)
-    rows = []
+    rows, right = [], accuracy(f, images.test_points, images.test_labels)
     for method, g in networks.items():
         measured = measure(f, g, sets, heldout, images, engine)
         if any(answer.reason for answer in (*measured.sets, *measured.heldout)):
             raise Stopped("a measurement was stopped: nothing is written")
-        right = measured.accuracy, accuracy(f, images.test_points, images.test_labels)
         shares = agreement(f, g, sets, engine), agreement(f, g, heldout, engine)
-        numbers = (*right, *worst(measured.sets), *worst(measured.heldout), *shares)
+        numbers = (measured.accuracy, right, *worst(measured.sets), *worst(measured.heldout), *shares)
         size = measured.size.nonzeros, measured.size.bits
         place = study, setting.group, float(setting.value), seed, repr(how), method
         rows.append(Row(*place, *numbers, *size, round(seconds[method], 3)))
     return Cell(tuple(rows), f, networks, tuple(sets), tuple(heldout))
 
 
-def _stream(seed: int, stage: int) -> np.random.Generator:
-    return np.random.default_rng([seed, stage])
-
-
-@lru_cache(maxsize=4)
-def _images(data: str, data_dir, seed: int) -> Dataset:
-    return digits(_stream(seed, SPLIT)) if data == "digits" else mnist(data_dir)
+#: A study comes back to the same images and the same f in most of its settings.
+_images = lru_cache(maxsize=4)(images_of)
 
 
 @lru_cache(maxsize=8)
 def _trained(data: str, data_dir, seed: int, choice: tuple) -> Network:
-    return train_original(_images(data, data_dir, seed), Recipe(**dict(choice)), _stream(seed, TRAIN))
+    return train_original(_images(data, data_dir, seed), Recipe(**dict(choice)), stream(seed, TRAIN))
 
 
-def _original(data: str, data_dir, seed: int, hidden, recipe: Recipe) -> Network:
+def _original(data: str, data_dir, seed: int, recipe: Recipe) -> Network:
     """f, trained once for all settings that train it alike."""
-    chosen = {name: asdict(recipe)[name] for name in ("hidden", "steps", "batch", "rate", "decay", "noise")}
+    chosen = {name: getattr(recipe, name) for name in ("hidden", "steps", "batch", "rate", "decay", "noise")}
     return _trained(data, data_dir, seed, tuple(chosen.items()))
-
-
-def _input_sets(f, g0, images: Dataset, setting: Setting, seed: int) -> tuple[list[Box], list[Box]]:
-    """Boxes around training images, and around test images."""
-    rng, recipe = _stream(seed, CHOOSE), setting.recipe
-    inside = images.train_points[rng.permutation(len(images.train_points))[: recipe.sets]]
-    outside = images.test_points[rng.permutation(len(images.test_points))[: setting.heldout]]
-    return tuple(sensitive_boxes(f, g0, points, recipe.free, recipe.radius) for points in (inside, outside))
 
 
 def _networks(f, g0, sets, images, setting: Setting, seed: int, engine) -> tuple[dict, dict]:
@@ -163,10 +147,10 @@ def _networks(f, g0, sets, images, setting: Setting, seed: int, engine) -> tuple
 
     for number, name in enumerate(CONTROLS if setting.controls else ()):
         start = time.perf_counter()
-        add(name, train_control(name, f, g0, sets, images, recipe, _stream(seed, CONTROL + number)), start)
+        add(name, train_control(name, f, g0, sets, images, recipe, stream(seed, CONTROL + number)), start)
     start = time.perf_counter()
     schedule = dict(rounds=recipe.rounds, steps=recipe.round_steps, batch=recipe.batch, stop_early=False)
-    rng = _stream(seed, REPAIR)
+    rng = stream(seed, REPAIR)
     out = repair(f, g0, sets, images, recipe.target, rng=rng, alpha=setting.alpha, engine=engine, **schedule)
     if not out.discrepancies:
         raise Stopped(f"repair was stopped: {out.reason}")

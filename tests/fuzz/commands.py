@@ -10,7 +10,7 @@ import numpy as np
 
 import nnequiv as nq
 from nnequiv.cli import main
-from tests.fuzz.files import originals, proofs
+from tests.fuzz.files import originals
 
 VALUES = "0|1|-1|0.5|nan|inf|-inf|1e400|| |x|0,1|1,1|0:1|1:0|a:b|=|é|--".split("|")
 #: Words that belong nowhere.
@@ -44,7 +44,7 @@ class Commands:
 
     def __init__(self, folder: Path):
         self.folder, self.names = folder, sorted(FLAGS)
-        for name, (data, _) in (originals(folder) | proofs(folder)).items():
+        for name, (data, _) in originals(folder).items():
             (folder / name).write_bytes(data)
         nq.save(nq.Network([([[1.0, 0.0], [0.5, 1.0]], [0.0, 0.1]), ([[1.0, -1.0]], [0.0])]), folder / "other.npz")
         nq.save(
