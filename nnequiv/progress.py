@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from tqdm import tqdm
 
@@ -13,25 +15,42 @@ from nnequiv.control import Checkpoint, Control
 #: Counts whose speed is worth showing; the first that is known is shown.
 COUNTED = ("nodes", "pieces", "cuts", "vertices")
 
+#: Seconds between two states of the line on the terminal.
+DRAWN_EVERY = 0.1
+
 
 @contextmanager
 def watched(progress, time_limit, executor=None, checkpoint: Checkpoint | None = None):
-    """A control for one call; ``progress=True`` draws a line with what is known."""
-    options = dict(time_limit=time_limit, executor=executor, checkpoint=checkpoint)
-    if progress is not True:
-        yield Control(progress or None, interval=getattr(progress, "interval", 0.1), **options)
+    """A control for one call; ``progress=True``, or a callable that is ``shown``, draws a line of what is known."""
+    listen = progress if callable(progress) else None
+    interval = getattr(progress, "interval", DRAWN_EVERY)
+    control = Control(listen, time_limit, executor, interval, checkpoint=checkpoint)
+    if progress is not True and not getattr(progress, "shown", False):
+        yield control
         return
     with tqdm(unit="", bar_format="{desc} {elapsed}") as bar:
-        control = Control(**options)
-        first: dict = {}
-
-        def show(**state):
-            now = time.perf_counter()
-            start = first.setdefault("state", (now, state))
-            bar.set_description_str(described(state, start[1], now - start[0], control))
-
-        control.progress = show
+        control.progress = _Line(bar, control, listen)
         yield control
+
+
+@dataclass
+class _Line:
+    """Draws what is known, and hands it on to who listens as well."""
+
+    bar: tqdm
+    control: Control
+    listen: Callable | None
+    first: tuple[float, dict] | None = None
+    drawn: float = float("-inf")
+
+    def __call__(self, **state) -> None:
+        if self.listen is not None:
+            self.listen(**state)
+        now = time.perf_counter()
+        if now - self.drawn >= DRAWN_EVERY:
+            self.drawn, self.first = now, self.first or (now, state)
+            began, before = self.first
+            self.bar.set_description_str(described(state, before, now - began, self.control))
 
 
 def described(state: dict, first: dict, seconds: float, control: Control) -> str:

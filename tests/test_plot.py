@@ -209,6 +209,17 @@ def test_a_trace_of_a_real_search_closes():
     assert upper[-1] == answer.upper and lower[-1] == answer.lower
 
 
+def test_a_trace_that_is_shown_also_writes_everything_down(capsys):
+    f, g = (random_network(np.random.default_rng(k), (3, 8, 1)) for k in (4, 5))
+    box = Box(-np.ones(3), np.ones(3))
+    silent, shown = plot.Trace(), plot.Trace(shown=True)
+    max_discrepancy(f, g, box, "branch-and-bound", progress=silent)
+    assert capsys.readouterr().err == ""
+    answer = max_discrepancy(f, g, box, "branch-and-bound", progress=shown)
+    assert (shown.lower, shown.upper) == (silent.lower, silent.upper) and len(shown.lower) > 1
+    assert "best" in capsys.readouterr().err and shown.upper[-1] >= answer.lower
+
+
 def test_a_witness_is_shown_with_what_both_networks_say():
     f, g = (random_network(np.random.default_rng(k), (4, 5, 3)) for k in (2, 3))
     box, point = Box([0.0, 0.0, 0.5, 0.5], [1.0, 1.0, 0.5, 0.5]), np.array([0.0, 1.0, 0.5, 0.5])

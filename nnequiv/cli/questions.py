@@ -59,16 +59,14 @@ def _run_discrepancy(arguments) -> int:
 
 @contextmanager
 def traced(arguments, options: dict):
-    """Where a report is asked for, bounds over time are written down; where a terminal shows them, the last only."""
+    """Where a report is asked for, bounds over time are written down."""
     if arguments.report is None:
         yield None
         return
     from nnequiv.plot import Trace
 
-    trace = Trace()
-    if options["progress"] is None:
-        options["progress"] = trace
-    yield trace
+    options["progress"] = Trace(shown=bool(options["progress"]))
+    yield options["progress"]
 
 
 def _report(arguments, answer, pair, box, trace) -> list[str]:

@@ -30,7 +30,7 @@ class Parser(argparse.ArgumentParser):
         if message.startswith("unrecognized") and unknown and unknown[0].startswith("--"):
             near = get_close_matches(unknown[0], self._option_string_actions, n=1)
             message += f"; did you mean {near[0]}?" if near else ""
-        self.exit(BAD_INPUT, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        self.exit(BAD_INPUT, f"{self.prog}: error: {' '.join(message.split())} (see {self.prog} --help)\n")
 
     def parse_args(self, args=None, namespace=None):
         """Unknown flags are reported by the subcommand that did not know them, so that the hint is from its flags."""

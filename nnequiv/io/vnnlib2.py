@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from fractions import Fraction
 
 from nnequiv.io.cases import build_query
@@ -14,6 +15,8 @@ from nnequiv.io.files import optional_package
 from nnequiv.io.formula import And, Formula, Linear, Or, Variable, arithmetic, compare, number
 from nnequiv.io.query import Declaration, Query
 from nnequiv.io.sexpr import read_groups
+
+_VERSION = re.compile(r"^\s*\(\s*vnnlib-version\s*<\s*([\d.]+)\s*>", re.MULTILINE)
 
 #: A declared tensor with more entries is refused.
 MAX_ENTRIES = 10**6
@@ -34,11 +37,14 @@ def parse_version_2(text: str) -> Query:
     Raises
     ------
     ValueError
-        What the package says, in one line, or what of the standard is not supported: hidden nodes, several inputs or
-        outputs of one network, element types that are not real numbers.
+        What the package says, in one line, or what of the standard is not supported: other versions, hidden nodes,
+        several inputs or outputs of one network, element types that are not real numbers.
     """
     package = optional_package("vnnlib", "reading VNN-LIB 2.0 files")
     read_groups(text)  # refuses unbalanced and very deep nesting, on which the package's parser can crash
+    for version in _VERSION.findall(text):
+        if version != "2.0":  # the package would guess, and print that it does
+            raise ValueError(f"vnnlib-version is {version}: 2.0 is supported")
     try:
         tree = package.parse_query_string(text)
     except package.VNNLibException as error:

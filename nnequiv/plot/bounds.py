@@ -25,12 +25,15 @@ class Trace:
     >>> trace(lower=1.0, upper=1.5)
     >>> trace.lower, trace.upper
     ([0.5, 1.0], [2.0, 1.5])
+
+    With ``Trace(shown=True)`` the call draws its line on the terminal too.
     """
 
     seconds: list[float] = field(default_factory=list)
     lower: list[float] = field(default_factory=list)
     upper: list[float] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
+    shown: bool = False
 
     #: Seconds between two reports that the call may leave out (see :class:`nnequiv.Control`): none are.
     interval = 0.0

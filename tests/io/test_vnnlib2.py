@@ -34,6 +34,12 @@ TWO = HEAD + declare("f") + declare("g")
 TIED = TWO + bounds("f") + ties(("f[0]", "g[0]"), ("f[1]", "g[1]"))
 
 
+def test_another_version_is_refused_and_nothing_is_printed(capfd):
+    with pytest.raises(ValueError, match=r"vnnlib-version is 2\.4: 2\.0 is supported"):
+        parse_query(TIED.replace("2.0", "2.4") + "(assert (>= Y_f[0] 0.0))")
+    assert capfd.readouterr() == ("", "")
+
+
 def linear(*rows) -> Network:
     return Network([(np.array(rows, dtype=float), np.zeros(len(rows)))])
 
