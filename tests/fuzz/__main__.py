@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
 import warnings
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from tests.fuzz.commands import Commands
 from tests.fuzz.readers import Readers
-from tests.fuzz.run import fuzz
+from tests.fuzz.run import fuzz, peak
 
 
 def main() -> int:
@@ -26,7 +25,7 @@ def main() -> int:
             each.mkdir()
         result = fuzz([Readers(folders[0]), Commands(folders[1])], arguments.seconds, first=arguments.first)
     print(result.table())
-    print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most")
+    print(f"{peak():.0f} MB at most")
     return 1 if result.failures else 0
 
 

@@ -25,14 +25,14 @@ FLAGS = {
     "audit": ["--network", "--result", "--claim", "--box", "--instances", "--results", "--out", "--json"],
     "check": ["--network", "--fast", "--time-limit"],
     "convert": [],
-    "supports": ["--linear"],
+    "supports": ["--linear", "--vnnlib-versions"],
     "repair": ["--data", "--target", "--out", "--labels", "--near", "--keep", "--method"],
     "demo": ["--data", "--compress", "--target"],
     "study": ["--data", "--seeds", "--workers"],
     "discrepency": [],
     "": ["--help", "--version"],
 }  # fmt: skip
-BARE = {"--top1", "--list", "--explain", "--fast", "--labels", "--help", "--version"}
+BARE = {"--top1", "--list", "--explain", "--fast", "--labels", "--help", "--version", "--vnnlib-versions"}
 #: These train for half a minute if all their words are right: they always get a wrong one.
 LONG = {"repair": ["--target", "nan"], "demo": ["--target", "nan"], "study": ["--seeds", "0"]}
 
@@ -86,6 +86,7 @@ class Commands:
             "audit": [f, g, "--box", "0:1", "--claim", "max<=0.5"],
             "check": [proof],
             "convert": [f, str(self.folder / "new.nnet")],
+            "supports": ["--vnnlib-versions"],
         }.get(command, [])
 
     def _file(self, rng) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import re
+import zipfile
 
 import numpy as np
 
@@ -13,11 +16,29 @@ DEEP = 20_000
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:
-    """One to three changes, one after the other."""
+    """One to three changes, one after the other; of what is packed, as often inside as outside."""
+    if rng.integers(2) and data[:2] in PACKED:
+        return PACKED[data[:2]](data, rng)
     for _ in range(rng.integers(1, 4)):
         if data:
             data = WAYS[rng.integers(len(WAYS))](data, rng)
     return data
+
+
+def _gzip(data: bytes, rng) -> bytes:
+    """Damage that the checksum does not give away."""
+    return gzip.compress(mutate(gzip.decompress(data), rng), mtime=0)
+
+
+def _zip(data: bytes, rng) -> bytes:
+    """One member damaged, and all packed anew."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(packed, "w") as new:
+        names = old.namelist()
+        chosen = names[rng.integers(len(names))]
+        for name in names:
+            new.writestr(name, mutate(old.read(name), rng) if name == chosen else old.read(name))
+    return packed.getvalue()
 
 
 def _bytes(data: bytes, rng) -> bytes:
@@ -84,3 +105,4 @@ def _long(data: bytes, rng) -> bytes:
 
 
 WAYS = [_bytes, _letters, _bit, _cut, _moved, _line, _number, _number, _size, _nested, _long]
+PACKED = {b"\x1f\x8b": _gzip, b"PK": _zip}
