@@ -14,11 +14,9 @@ from nnequiv.checkpoint import checkpoint_of
 from nnequiv.merge import check_pair
 from nnequiv.network import Network
 from nnequiv.progress import watched
-from nnequiv.reach.branch_and_bound import BranchAndBound
-from nnequiv.reach.choose import choose, named
+from nnequiv.reach.choose import choose, choose_search, named
 from nnequiv.reach.engine import Engine, Enumerator, InputSet, Optimum, Piece
 from nnequiv.reach.intervals import check_range
-from nnequiv.reach.memory import limited
 from nnequiv.relations import Relation, discrepancy_objectives
 from nnequiv.results import Asked, Discrepancy, Equivalence, Verdict
 from nnequiv.rounding import evaluate_exact
@@ -204,8 +202,7 @@ def max_discrepancies(
     objectives = discrepancy_objectives(f.n_outputs, outputs)
     if checkpoint is not None and len(input_sets) != 1:
         raise ValueError(f"{len(input_sets)} input sets are given: a checkpoint is kept of one")
-    chosen, why = _chosen(engine, (f, g), input_sets, checkpoint, executor)
-    chosen = limited(chosen, memory_limit)
+    chosen, why = choose_search(engine, (f, g), input_sets, checkpoint, executor, memory_limit)
     kept = checkpoint_of(checkpoint, checkpoint_every, (f, g), input_sets[0], objectives, chosen, tolerance, None)
     with watched(progress, time_limit, executor, kept) as control:
         optima = maximise_each(chosen, (f, g), input_sets, objectives, tolerance, control)
@@ -262,8 +259,7 @@ def check_equivalence(
     """
     check_question((f, g), input_set, outputs=True)
     objectives = relation.objectives(f.n_outputs)
-    chosen, why = _chosen(engine, (f, g), [input_set], checkpoint, executor)
-    chosen = limited(chosen, memory_limit)
+    chosen, why = choose_search(engine, (f, g), [input_set], checkpoint, executor, memory_limit)
     kept = checkpoint_of(checkpoint, checkpoint_every, (f, g), input_set, objectives, chosen, tolerance, 0.0)
     with watched(progress, time_limit, executor, kept) as control:
         if objectives:
@@ -281,20 +277,6 @@ def check_equivalence(
         )
     asked = Asked(f, g, input_set, relation)
     return Equivalence(**proved, verdict=verdict, relation=repr(relation), asked=asked)
-
-
-def _chosen(engine, networks, input_sets, checkpoint, executor) -> tuple[Engine, str]:
-    """The engine, and why. Only branch and bound keeps a checkpoint."""
-    if checkpoint is None:
-        return choose(engine, networks, input_sets, "maximum")
-    if executor is not None:
-        raise ValueError("a checkpoint is kept of a search in one process: leave out the executor, or --workers")
-    if engine == "auto":
-        return BranchAndBound(), "auto: the engine that keeps a checkpoint"
-    chosen, why = choose(engine, networks, input_sets, "maximum")
-    if not isinstance(chosen, BranchAndBound):
-        raise ValueError(f"engine {chosen.name!r} keeps no checkpoint: use branch-and-bound")
-    return chosen, why
 
 
 def decide(networks: Sequence[Network], objectives, optimum: Optimum) -> Verdict:

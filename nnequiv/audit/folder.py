@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from nnequiv.audit.judge import Audit, audit
-from nnequiv.audit.verify import INTERRUPTED
+from nnequiv.audit.search import INTERRUPTED
 from nnequiv.io.files import read_text, write_atomically
 from nnequiv.io.instances import Instance, load_instances
 from nnequiv.io.networks import load

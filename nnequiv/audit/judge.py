@@ -79,6 +79,9 @@ def audit(
     *,
     progress: bool | Callable | None = None,
     time_limit: float | None = None,
+    checkpoint=None,
+    checkpoint_every: float = 60.0,
+    memory_limit: float | None = None,
 ) -> Audit:
     """Judge another tool's answer to a query.
 
@@ -88,8 +91,8 @@ def audit(
     networks : mapping from declared name to Network
     answer : Answer
         As :func:`nnequiv.io.load_answer` reads it.
-    engine, progress, time_limit
-        For the search that answers without a counterexample need.
+    engine, progress, time_limit, checkpoint, checkpoint_every, memory_limit
+        As in :func:`verify`, for the search that answers without a counterexample need.
 
     Notes
     -----
@@ -115,7 +118,16 @@ def audit(
         inputs, claimed = answer.tensors(query)
         result = _judge_counterexample(query, query.bind(networks), inputs, claimed)
     elif answer.verdict in ("sat", "unsat"):
-        found = verify(query, networks, engine, progress=progress, time_limit=time_limit)
+        found = verify(
+            query,
+            networks,
+            engine,
+            progress=progress,
+            time_limit=time_limit,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            memory_limit=memory_limit,
+        )
         judgement, evidence = _judge(found, answer.verdict == "sat")
         result = Audit(judgement, answer.verdict, evidence, verification=found)
     else:
@@ -201,6 +213,9 @@ def audit_bound(
     *,
     progress: bool | Callable | None = None,
     time_limit: float | None = None,
+    checkpoint=None,
+    checkpoint_every: float = 60.0,
+    memory_limit: float | None = None,
 ) -> Audit:
     """Judge a claimed bound on the largest ``|f_i − g_i|`` over some input sets.
 
@@ -216,7 +231,16 @@ def audit_bound(
     started = time.perf_counter()
     check_pair(f, g)
     query = bound_query(f.n_inputs, f.n_outputs, input_sets, bound)
-    found = verify(query, {"f": f, "g": g}, engine, progress=progress, time_limit=time_limit)
+    found = verify(
+        query,
+        {"f": f, "g": g},
+        engine,
+        progress=progress,
+        time_limit=time_limit,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        memory_limit=memory_limit,
+    )
     judgement, evidence = _judge(found, claims_sat=">" in bound.relation)
     meaning = f"asked: can some |f_i - g_i| be {bound.beyond} {bound.value!r}? values are |f_i - g_i| - {bound.value!r}"
     return _timed(Audit(judgement, str(bound), (*evidence, meaning), verification=found), started)

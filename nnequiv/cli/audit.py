@@ -24,8 +24,10 @@ from nnequiv.cli.shared import (
     UNKNOWN,
     add_command,
     add_engine,
+    add_long_run,
     add_report,
     json_output,
+    long_run_options,
     progress_bar,
     report_lines,
     say,
@@ -66,6 +68,7 @@ def add_verify(commands) -> None:
     _add_networks(parser, required=True)
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds")
     _add_options(parser)
+    add_long_run(parser)
 
 
 def _run_verify(arguments) -> int:
@@ -73,7 +76,8 @@ def _run_verify(arguments) -> int:
     networks = _networks(query, arguments.network)
     for text in _warnings(query):
         _complain(f"nnequiv verify: warning: {text}")
-    answer = verify(query, networks, arguments.engine, progress=progress_bar(), time_limit=arguments.timeout)
+    options = dict(progress=progress_bar(), time_limit=arguments.timeout, **long_run_options(arguments))
+    answer = verify(query, networks, arguments.engine, **options)
     text = format_answer(query, answer.verdict, answer.inputs, answer.outputs)
     say(arguments, [text.rstrip("\n")], answer)
     if answer.reason:
@@ -107,6 +111,7 @@ def add_audit(commands) -> None:
     parser.add_argument("--out", metavar="CSV", help="with --instances: the table; rows already in it are skipped")
     parser.add_argument("--time-limit", "--timeout", type=float, metavar="S", help="seconds, for each instance")
     _add_options(parser)
+    add_long_run(parser)
     add_report(parser)
 
 
@@ -117,7 +122,7 @@ def _run_audit(arguments) -> int:
         raise ValueError("--results and --out go with --instances")
     if (arguments.result is None) == (arguments.claim is None):
         raise ValueError("give the claim: --result FILE or --claim TEXT (or --instances CSV)")
-    options = dict(progress=progress_bar(), time_limit=arguments.time_limit)
+    options = dict(progress=progress_bar(), time_limit=arguments.time_limit, **long_run_options(arguments))
     answer = _audit_pair(arguments, options) if arguments.box is not None else _audit_query(arguments, options)
     lines = [f"{answer.judgement.value}: {answer.claim}", *answer.evidence, *_report(arguments, answer)]
     say(arguments, lines, answer)
@@ -163,6 +168,8 @@ def _run_folder(arguments) -> int:
         raise ValueError("--instances goes with --results DIR and --out CSV")
     if arguments.files or arguments.network or arguments.box or arguments.result or arguments.claim:
         raise ValueError("--instances goes with --results and --out only")
+    if arguments.checkpoint or arguments.memory_limit:
+        raise ValueError("--checkpoint and --memory-limit are for one query; --instances keeps its table, --out")
     table = audit_instances(
         arguments.instances,
         arguments.results,

@@ -10,6 +10,7 @@ from nnequiv.network import Network
 from nnequiv.reach.branch_and_bound import BranchAndBound
 from nnequiv.reach.engine import Engine, InputSet
 from nnequiv.reach.intervals import interval_layers
+from nnequiv.reach.memory import limited
 from nnequiv.reach.milp import Milp
 from nnequiv.reach.skeleton import Skeleton
 from nnequiv.reach.star import Star
@@ -43,6 +44,31 @@ def choose(
         return engine, ""
     check_name(engine)
     return _best(networks, input_sets, question) if engine == "auto" else (ENGINES[engine](), "")
+
+
+def choose_search(
+    engine: str | Engine,
+    networks: Sequence[Network],
+    input_sets: Sequence[InputSet],
+    checkpoint=None,
+    executor=None,
+    memory_limit: float | None = None,
+) -> tuple[Engine, str]:
+    """The engine for a maximum, as :func:`choose` does; one that keeps checkpoints where one is kept.
+
+    Raises
+    ------
+    ValueError
+        If a checkpoint is kept, and the engine keeps none, or works in several processes.
+    """
+    if checkpoint is not None and executor is not None:
+        raise ValueError("a checkpoint is kept of a search in one process: leave out the executor, or --workers")
+    if checkpoint is not None and engine == "auto":
+        return limited(BranchAndBound(), memory_limit), "auto: the engine that keeps a checkpoint"
+    chosen, why = choose(engine, networks, input_sets, "maximum")
+    if checkpoint is not None and not isinstance(chosen, BranchAndBound):
+        raise ValueError(f"engine {chosen.name!r} keeps no checkpoint: use branch-and-bound")
+    return limited(chosen, memory_limit), why
 
 
 def check_name(engine: str) -> None:
