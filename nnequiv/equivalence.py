@@ -106,9 +106,10 @@ def max_discrepancy(
     executor : concurrent.futures.Executor, optional
         For engines that can use one.
     checkpoint : str or path, optional
-        A file that keeps the state of the search, of one input set and in one process (no executor). If it exists, the
-        search goes on from it, and ends as one that was never stopped would: the same interval, witness and counts;
-        ``seconds`` adds up. It may be killed at any moment. Only branch and bound keeps one: "auto" then takes it.
+        A file that keeps the state of the search, of one input set. If it exists, the search goes on from it, and ends
+        as one that was never stopped would: the same interval, witness and counts; ``seconds`` adds up. (With an
+        executor no two runs are the same: an interval to the same tolerance.) It may be killed at any moment. Only
+        branch and bound keeps one: "auto" then takes it.
     checkpoint_every : float
         Seconds between two writes: as much work is lost at most.
     memory_limit : float, optional
@@ -202,7 +203,7 @@ def max_discrepancies(
     objectives = discrepancy_objectives(f.n_outputs, outputs)
     if checkpoint is not None and len(input_sets) != 1:
         raise ValueError(f"{len(input_sets)} input sets are given: a checkpoint is kept of one")
-    chosen, why = choose_search(engine, (f, g), input_sets, checkpoint, executor, memory_limit)
+    chosen, why = choose_search(engine, (f, g), input_sets, checkpoint, memory_limit)
     kept = checkpoint_of(checkpoint, checkpoint_every, (f, g), input_sets[0], objectives, chosen, tolerance, None)
     with watched(progress, time_limit, executor, kept) as control:
         optima = maximise_each(chosen, (f, g), input_sets, objectives, tolerance, control)
@@ -259,7 +260,7 @@ def check_equivalence(
     """
     check_question((f, g), input_set, outputs=True)
     objectives = relation.objectives(f.n_outputs)
-    chosen, why = choose_search(engine, (f, g), [input_set], checkpoint, executor, memory_limit)
+    chosen, why = choose_search(engine, (f, g), [input_set], checkpoint, memory_limit)
     kept = checkpoint_of(checkpoint, checkpoint_every, (f, g), input_set, objectives, chosen, tolerance, 0.0)
     with watched(progress, time_limit, executor, kept) as control:
         if objectives:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import pytest
 import nnequiv as nq
 from nnequiv.cli import main
 from nnequiv.reach.branch_and_bound import BranchAndBound
+from nnequiv.reach.branch_and_bound.workers import Workers
 from nnequiv.reach.skeleton import Skeleton
 from tests.oracles.random_networks import random_network
 
@@ -78,6 +80,36 @@ def test_a_killed_question_goes_on_to_the_same_answer(name, tmp_path, monkeypatc
     assert facts(again) == facts(whole)
     if name != "regions":
         assert found.seconds > 0.0 and found.engine.startswith("branch-and-bound")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_with_workers_what_is_out_is_kept_too(seed, tmp_path, monkeypatch):
+    """Killed while tasks are out: no part is lost, and the answer holds."""
+    monkeypatch.setattr("nnequiv.reach.branch_and_bound.workers.MOMENT", 0.005)
+    monkeypatch.setattr("nnequiv.reach.branch_and_bound.workers.WORTH", 1)
+    engine, path, (f, g) = BranchAndBound(few=0, batch=4, tasks=3), tmp_path / "state", pair(seed, (3, 8, 8, 2))
+    exact = nq.max_discrepancy(f, g, BOX, "skeleton")
+    kills, calls, out = 0, 4, 0
+    whole = Workers.with_those_out
+    monkeypatch.setattr(Workers, "with_those_out", lambda self, frontier: counted(whole(self, frontier), self.left))
+
+    def counted(frontier, left):
+        nonlocal out
+        out += left
+        return frontier
+
+    with ThreadPoolExecutor(2) as executor:
+        while True:
+            kept = dict(checkpoint=path, checkpoint_every=0.0, executor=executor)
+            try:
+                found = nq.max_discrepancy(f, g, BOX, engine, 1e-6, progress=killed_after(calls), **kept)
+                break
+            except Killed:
+                kills, calls = kills + 1, calls + 1 + calls // 4
+    assert kills >= 2 and out > 0 and found.upper - found.lower <= 1e-6
+    assert found.lower <= exact.upper and exact.lower <= found.upper
+    again = nq.max_discrepancy(f, g, BOX, engine, 1e-6, checkpoint=path)  # finished, and read without workers
+    assert (again.lower, again.upper) == (found.lower, found.upper)
 
 
 def test_without_a_checkpoint_the_numbers_are_the_same():
@@ -184,7 +216,6 @@ def test_damaged_files_are_refused_in_one_line(tmp_path):
     ("options", "message"),
     [
         (dict(engine="star"), "engine 'star' keeps no checkpoint: use branch-and-bound"),
-        (dict(executor=object()), "a checkpoint is kept of a search in one process"),
         (dict(checkpoint_every=-1.0), "checkpoint_every is -1.0: it must be at least 0 seconds"),
     ],
 )
@@ -228,6 +259,7 @@ def commands(folder) -> dict[str, list[str]]:
     small = ["--data", "digits", "--target", "0.001", "--rounds", "3", "--sets", "30", "--out", str(folder / "R.npz")]
     return {
         "discrepancy": ["discrepancy", f, g, box, "--tolerance", "1e-6"],
+        "workers": ["discrepancy", f, g, box, "--tolerance", "1e-6", "--workers", "2"],
         "equivalent": ["equivalent", f, g, box, "--epsilon", "7.9092"],
         "audit": ["audit", f, g, box, "--claim", "max<=7.9092"],
         "regions": ["regions", f, g, "--box=-0.2:0.2"],
@@ -256,8 +288,23 @@ def without_time(record: dict) -> dict:
     return {name: record[name] for name in record if name not in ("seconds", "engine")}
 
 
+def killed_and_ended(words, seconds: float, rng, state, out) -> int:
+    """Run a command until it has written ``out``, killed at random moments before; how often it was killed."""
+    kills = 0
+    while not out.exists():
+        process = started(words, state, out)
+        try:
+            process.wait(timeout=rng.uniform(0.3, 1.2) * seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        errors = process.communicate()[1]
+        assert "Traceback" not in errors and "damaged" not in errors, errors
+    return kills
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["discrepancy", "equivalent", "audit", "regions", "repair"])
+@pytest.mark.parametrize("command", ["discrepancy", "equivalent", "audit", "regions", "repair", "workers"])
 def test_runs_killed_at_random_moments(command, tmp_path, capsys):
     """Thirteen runs of each command: killed once or more at random moments, then left to end."""
     rng, words = np.random.default_rng(0), commands(tmp_path)[command]
@@ -267,17 +314,13 @@ def test_runs_killed_at_random_moments(command, tmp_path, capsys):
     assert process.returncode in (0, 1, 3), errors
     seconds, expected, kills = time.perf_counter() - begun, outcome(command, tmp_path / "whole.json"), 0
     for run in range(13):
-        state, out = tmp_path / f"state{run}", tmp_path / f"{run}.json"
-        while not out.exists():
-            process = started(words, state, out)
-            try:
-                process.wait(timeout=rng.uniform(0.3, 1.2) * seconds)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                kills += 1
-            errors = process.communicate()[1]
-            assert "Traceback" not in errors and "damaged" not in errors, errors
-        assert outcome(command, out) == expected, f"run {run}"
+        kills += killed_and_ended(words, seconds, rng, tmp_path / f"state{run}", tmp_path / f"{run}.json")
+        found = outcome(command, tmp_path / f"{run}.json")
+        if command == "workers":  # no two runs are the same, their intervals are
+            assert found["upper"] - found["lower"] <= 1e-6, f"run {run}"
+            assert found["lower"] <= expected["upper"] and expected["lower"] <= found["upper"], f"run {run}"
+        else:
+            assert found == expected, f"run {run}"
     with capsys.disabled():
         print(f" {command}: {seconds:.1f} s, 13 runs, {kills} kills", flush=True)
 
@@ -290,6 +333,7 @@ def test_the_command_line_keeps_and_goes_on(tmp_path, capsys):
     first = capsys.readouterr().out.splitlines()[0]
     assert main([*words, "--checkpoint", str(state)]) == 0
     assert capsys.readouterr().out.splitlines()[0] == first
-    assert main([*words, "--workers", "2", "--checkpoint", str(state)]) == 2
+    assert main([*words, "--workers", "2", "--checkpoint", str(state)]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == first
     assert main(["regions", *words[1:4], "--engine", "star", "--checkpoint", str(state)]) == 2
     assert "engine 'star' keeps no checkpoint of its pieces" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,6 +88,44 @@ def test_every_command(files, name, number):
     print(f"{name} {number.name}: {seconds:.2f} s")
     check(name, code, out, err)
     assert not (files / "rep" / "report.json").exists()
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for path in Path(f"/proc/{pid}/task").glob("*/children") for word in path.read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def until(true, seconds: float = 20.0) -> bool:
+    end = time.perf_counter() + seconds
+    while not true() and time.perf_counter() < end:
+        time.sleep(0.05)
+    return true()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc, to see processes")
+@pytest.mark.parametrize("command", ["discrepancy", "study"])
+def test_workers_end_with_a_parent_that_is_killed(files, tmp_path, command):
+    words = {
+        "discrepancy": [str(files / f"{word}.npz") if word in ("F", "G") else word for word in ENDLESS["workers"]],
+        "study": ["study", "depth", "--seeds", "2", "--workers", "2", "--out", str(tmp_path / "study")],
+    }[command]
+    with subprocess.Popen([sys.executable, "-m", "nnequiv", *words], stderr=subprocess.DEVNULL) as process:
+        try:
+            assert until(lambda: len(children(process.pid)) >= 2)
+            time.sleep(1.0)  # a worker that has only just begun does not watch yet
+            workers = children(process.pid)
+        finally:
+            process.kill()
+    ended = until(lambda: not any(map(alive, workers)))
+    for pid in filter(alive, workers):
+        os.kill(pid, signal.SIGKILL)
+    assert ended
 
 
 def test_json_is_complete(files):

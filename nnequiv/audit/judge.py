@@ -79,6 +79,7 @@ def audit(
     *,
     progress: bool | Callable | None = None,
     time_limit: float | None = None,
+    executor=None,
     checkpoint=None,
     checkpoint_every: float = 60.0,
     memory_limit: float | None = None,
@@ -91,7 +92,7 @@ def audit(
     networks : mapping from declared name to Network
     answer : Answer
         As :func:`nnequiv.io.load_answer` reads it.
-    engine, progress, time_limit, checkpoint, checkpoint_every, memory_limit
+    engine, progress, time_limit, executor, checkpoint, checkpoint_every, memory_limit
         As in :func:`verify`, for the search that answers without a counterexample need.
 
     Notes
@@ -124,6 +125,7 @@ def audit(
             engine,
             progress=progress,
             time_limit=time_limit,
+            executor=executor,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
             memory_limit=memory_limit,
@@ -213,6 +215,7 @@ def audit_bound(
     *,
     progress: bool | Callable | None = None,
     time_limit: float | None = None,
+    executor=None,
     checkpoint=None,
     checkpoint_every: float = 60.0,
     memory_limit: float | None = None,
@@ -237,6 +240,7 @@ def audit_bound(
         engine,
         progress=progress,
         time_limit=time_limit,
+        executor=executor,
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
         memory_limit=memory_limit,

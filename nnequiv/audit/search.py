@@ -109,8 +109,8 @@ class Search:
         bound = interval_bound(self.networks, input_set, objectives)
         if self.stop:
             return Optimum(-np.inf, bound, reason=self.stop, proof="interval arithmetic")
-        executor, limit = self.control.executor, self.memory_limit
-        engine, why = choose_search(self.engine, self.networks, [input_set], self.kept.file, executor, limit)
+        kept = self.kept.file
+        engine, why = choose_search(self.engine, self.networks, [input_set], kept, self.memory_limit)
         self._note(self.engines, f"{named(engine)} ({why})" if why else named(engine))
         try:
             # A witness near the threshold must not close a part that is above it, hence no tolerance.

@@ -26,9 +26,10 @@ from nnequiv.cli.shared import (
     add_engine,
     add_long_run,
     add_report,
+    add_workers,
     json_output,
     long_run_options,
-    progress_bar,
+    question_options,
     report_lines,
     say,
 )
@@ -66,8 +67,9 @@ def add_verify(commands) -> None:
     parser = add_command(commands, "verify", _run_verify, help, example)
     parser.add_argument("query", metavar="QUERY", help=".vnnlib file, version 1.0 or 2.0, gzipped or not")
     _add_networks(parser, required=True)
-    parser.add_argument("--timeout", type=float, metavar="S", help="seconds")
+    parser.add_argument("--timeout", type=float, dest="time_limit", metavar="S", help="seconds")
     _add_options(parser)
+    add_workers(parser)
     add_long_run(parser)
 
 
@@ -76,8 +78,8 @@ def _run_verify(arguments) -> int:
     networks = _networks(query, arguments.network)
     for text in _warnings(query):
         _complain(f"nnequiv verify: warning: {text}")
-    options = dict(progress=progress_bar(), time_limit=arguments.timeout, **long_run_options(arguments))
-    answer = verify(query, networks, arguments.engine, **options)
+    with question_options(arguments) as options:
+        answer = verify(query, networks, arguments.engine, **long_run_options(arguments), **options)
     text = format_answer(query, answer.verdict, answer.inputs, answer.outputs)
     say(arguments, [text.rstrip("\n")], answer)
     if answer.reason:
@@ -111,6 +113,7 @@ def add_audit(commands) -> None:
     parser.add_argument("--out", metavar="CSV", help="with --instances: the table; rows already in it are skipped")
     parser.add_argument("--time-limit", "--timeout", type=float, metavar="S", help="seconds, for each instance")
     _add_options(parser)
+    add_workers(parser)
     add_long_run(parser)
     add_report(parser)
 
@@ -122,8 +125,9 @@ def _run_audit(arguments) -> int:
         raise ValueError("--results and --out go with --instances")
     if (arguments.result is None) == (arguments.claim is None):
         raise ValueError("give the claim: --result FILE or --claim TEXT (or --instances CSV)")
-    options = dict(progress=progress_bar(), time_limit=arguments.time_limit, **long_run_options(arguments))
-    answer = _audit_pair(arguments, options) if arguments.box is not None else _audit_query(arguments, options)
+    with question_options(arguments) as options:
+        options |= long_run_options(arguments)
+        answer = _audit_pair(arguments, options) if arguments.box is not None else _audit_query(arguments, options)
     lines = [f"{answer.judgement.value}: {answer.claim}", *answer.evidence, *_report(arguments, answer)]
     say(arguments, lines, answer)
     return EXIT[answer.judgement]
@@ -168,8 +172,8 @@ def _run_folder(arguments) -> int:
         raise ValueError("--instances goes with --results DIR and --out CSV")
     if arguments.files or arguments.network or arguments.box or arguments.result or arguments.claim:
         raise ValueError("--instances goes with --results and --out only")
-    if arguments.checkpoint or arguments.memory_limit:
-        raise ValueError("--checkpoint and --memory-limit are for one query; --instances keeps its table, --out")
+    if arguments.checkpoint or arguments.memory_limit or arguments.workers != 1:
+        raise ValueError("--checkpoint, --memory-limit and --workers are for one query; --instances keeps its table")
     table = audit_instances(
         arguments.instances,
         arguments.results,

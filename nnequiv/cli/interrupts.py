@@ -15,6 +15,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from nnequiv.worker import end_with_parent
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 #: Commands that answer nothing in part.
@@ -82,7 +84,8 @@ def answering() -> Iterator[None]:
             signal.signal(number, old[number])
 
 
-def worker_signals() -> None:
+def begin_worker() -> None:
     """What a worker process does first: a terminal sends Ctrl-C to it as well, but its parent decides when it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with_parent()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 
 import nnequiv as nq
-from nnequiv.cli.interrupts import answering, worker_signals
+from nnequiv.cli.interrupts import answering, begin_worker
 from nnequiv.io.files import check_file, made_folder, write_atomically
 from nnequiv.reach.choose import ENGINES, check_name
 from nnequiv.reach.memory import check_limit
@@ -110,6 +110,10 @@ def add_pair(parser) -> None:
     parser.add_argument("f", metavar="F", help="the original network (.npz, .nnet, .onnx)")
     parser.add_argument("g", metavar="G", help="the compressed network")
     parser.add_argument("--tolerance", type=float, default=1e-6, metavar="T", help="absolute, default 1e-6")
+    add_workers(parser)
+
+
+def add_workers(parser) -> None:
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, for engines that use them")
 
 
@@ -185,7 +189,7 @@ def question_options(arguments):
     if arguments.workers == 1:
         yield options
         return
-    executor = ProcessPoolExecutor(arguments.workers, initializer=worker_signals)
+    executor = ProcessPoolExecutor(arguments.workers, initializer=begin_worker)
     try:
         yield dict(options, executor=executor)
     finally:

@@ -51,7 +51,6 @@ def choose_search(
     networks: Sequence[Network],
     input_sets: Sequence[InputSet],
     checkpoint=None,
-    executor=None,
     memory_limit: float | None = None,
 ) -> tuple[Engine, str]:
     """The engine for a maximum, as :func:`choose` does; one that keeps checkpoints where one is kept.
@@ -59,10 +58,8 @@ def choose_search(
     Raises
     ------
     ValueError
-        If a checkpoint is kept, and the engine keeps none, or works in several processes.
+        If a checkpoint is kept, and the engine keeps none.
     """
-    if checkpoint is not None and executor is not None:
-        raise ValueError("a checkpoint is kept of a search in one process: leave out the executor, or --workers")
     if checkpoint is not None and engine == "auto":
         return limited(BranchAndBound(), memory_limit), "auto: the engine that keeps a checkpoint"
     chosen, why = choose(engine, networks, input_sets, "maximum")

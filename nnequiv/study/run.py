@@ -17,6 +17,7 @@ from nnequiv.study.cells import Row, run_cell, to_csv
 from nnequiv.study.figure import study_figure
 from nnequiv.study.settings import STUDIES, settings, study_recipe
 from nnequiv.study.text import study_page
+from nnequiv.worker import end_with_parent
 
 
 def run_study(
@@ -103,7 +104,8 @@ def _mapped(workers: int):
         yield map
         return
     # A forked copy of a process with threads may hang; a fresh one does not.
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    fresh = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=fresh, initializer=end_with_parent)
     try:
         yield pool.map
     finally:

@@ -127,7 +127,7 @@ class BranchAndBound:
         ceiling, reason = interval_bound(networks, input_set, objectives), ""
 
         def keep() -> tuple[dict, dict]:
-            return state_of(search, frontier)
+            return state_of(search, workers.with_those_out(frontier))
 
         try:
             if control.checkpoint is not None and control.checkpoint.saved is not None:

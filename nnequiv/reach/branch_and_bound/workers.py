@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from copy import deepcopy
 
 from nnequiv.reach.branch_and_bound.frontier import Frontier
 from nnequiv.reach.branch_and_bound.search import Children, Search
@@ -48,6 +49,16 @@ class Workers:
         """Largest bound of a part that is out; −inf if there is none."""
         bounds = [some.bound.max() for parts in self._out.values() for some in parts.values()]
         return float(max(bounds, default=-float("inf")))
+
+    def with_those_out(self, frontier: Frontier) -> Frontier:
+        """All open parts: those of the frontier, and those whose tasks have not reported. For a checkpoint."""
+        if not self._out:
+            return frontier
+        whole = Frontier(frontier.splits, frontier.batch, frontier.memory)
+        whole.queues = deepcopy(frontier.queues)
+        for parts in self._out.values():
+            whole.push(parts)
+        return whole
 
     def advance(self, frontier: Frontier, search: Search, seconds: float) -> None:
         """One step of the search: a batch here while there is little to do, else send and collect tasks.
