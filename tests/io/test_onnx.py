@@ -26,7 +26,7 @@ def refuses(path, message, **options):
 
 
 @pytest.mark.skipif(not FILES, reason="needs real networks: set NNEQUIV_DATA to their folder")
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
 def test_real_networks_agree_with_onnxruntime(path):
     network = load_onnx(path)
     seed = 11
