@@ -64,6 +64,8 @@ def described(state: dict, first: dict, seconds: float, control: Control) -> str
     'best 1, bound 1.5, gap 0.5, 7 parts left, 300 nodes, 100 nodes/s'
     >>> described(dict(round=2, rounds=10, lower=0.5, upper=0.5), dict(round=0), 4.0, Control())
     'round 2 of 10, about 16 s left, best 0.5, bound 0.5, gap 0'
+    >>> described(dict(lower=-math.inf, upper=2.0, nodes=0, left=1), dict(nodes=0), 0.0, Control())
+    'bound 2, 1 part left, 0 nodes'
     """
     state, words = dict(state), []
     if "round" in state:
@@ -73,11 +75,12 @@ def described(state: dict, first: dict, seconds: float, control: Control) -> str
         if total and done > 0:
             words.append(f"about {seconds / done * (total - number):.0f} s left")
     lower, upper, left = (state.pop(name, None) for name in ("lower", "upper", "left"))
-    words += [f"{name} {value:.6g}" for name, value in (("best", lower), ("bound", upper)) if value is not None]
+    known = [(name, value) for name, value in (("best", lower), ("bound", upper)) if value is not None]
+    words += [f"{name} {value:.6g}" for name, value in known if math.isfinite(value)]
     if lower is not None and upper is not None and math.isfinite(upper - lower):
         words.append(f"gap {max(upper - lower, 0.0):.3g}")
     if left is not None:
-        words.append(f"{left} parts left")
+        words.append(f"{left} part{'s' if left != 1 else ''} left")
     words += [f"{value:.6g} {name}" if isinstance(value, float) else f"{value} {name}" for name, value in state.items()]
     counted = next((name for name in COUNTED if name in state), None)
     if counted and seconds > 0:
