@@ -7,11 +7,13 @@ import pytest
 
 from nnequiv.control import Control
 from nnequiv.datasets import digits
+from nnequiv.equivalence import check_equivalence
 from nnequiv.network import Network
 from nnequiv.reach.branch_and_bound import BranchAndBound
 from nnequiv.reach.engine import Engine, attained
 from nnequiv.reach.vertices import Vertices
 from nnequiv.relations import Epsilon, Objective, Order, Top1, TopK, discrepancy_objectives
+from nnequiv.results import Verdict
 from nnequiv.sets import Box, Polytope
 from tests.oracles.random_pairs import KINDS, random_pair
 from tests.oracles.real_pairs import ORIGINAL, acas, real_box, real_network
@@ -286,3 +288,13 @@ def test_half_of_an_acas_box():
     sampled = np.abs(networks[0].evaluate(points) - networks[1].evaluate(points)).max()
     assert found.reason == "" and half.contains(found.witness)
     assert sampled <= found.upper <= min(found.lower * (1 + 1.1e-6), ACAS["retrain"][4] * (1 + 2e-6))
+
+
+def test_ties_on_a_whole_region_end_the_search():
+    """f's outputs are equal on a region where g's differ: every sign pattern there is stuck, 300,000 of them."""
+    f, g, box, _ = random_pair(10_035_726)
+    objectives = Top1().objectives(f.n_outputs)
+    exact = Vertices("exact").exact_maximum((f, g), box, objectives)
+    found = check_equivalence(f, g, box, Top1(), "branch-and-bound")
+    assert found.verdict is Verdict.UNKNOWN and found.lower <= exact <= found.upper
+    assert "parts with every neuron fixed" in found.reason and found.nodes < 20_000

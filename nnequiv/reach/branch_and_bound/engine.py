@@ -137,6 +137,8 @@ class BranchAndBound:
                 frontier.push(self._start(search, splits, wide))
             while (len(frontier) or workers.left) and not search.decided:
                 ceiling = max(frontier.upper, workers.upper, search.closed, search.stuck)
+                if search.hopeless(max(frontier.upper, workers.upper)):
+                    break
                 left = len(frontier) + workers.left
                 control.keep(keep)
                 control.check(lower=search.best.lower, upper=ceiling, nodes=search.nodes, left=left)
@@ -190,7 +192,8 @@ class BranchAndBound:
 def _answer(search: Search, ceiling: float, reason: str, failure: str) -> Optimum:
     best = search.best
     if not reason and not search.decided and search.stuck > search.target:
-        reason = f"rounding: a part with every neuron fixed keeps the bound {search.stuck:.17g}"
+        parts = f"{search.stuck_parts} part{'s' if search.stuck_parts > 1 else ''}"
+        reason = f"rounding: the bound {search.stuck:.17g} is left of {parts} with every neuron fixed"
     return Optimum(
         lower=best.lower,
         upper=max(ceiling, best.lower),

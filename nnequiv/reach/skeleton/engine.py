@@ -3,15 +3,15 @@
 A piece with d free inputs has many vertices, and each vertex belongs to about 2^d pieces; so vertices and edges of the
 whole complex, each kept once, are far fewer than those of all pieces one by one. The maximum of a function that is
 affine on each piece is at a vertex. Read in this order: ``complex`` (what is kept, how a plane cuts it), ``walk``
-(through all layers, under a memory budget), ``drift`` (why the maximum is proved), ``tally`` (answers), then this file
-(the engine).
+(through all layers, under a memory budget), ``drift`` (why the maximum is proved), ``tally`` (answers), ``spread``
+(over processes), then this file (the engine).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, Future, as_completed
-from dataclasses import dataclass, replace
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -24,6 +24,7 @@ from nnequiv.reach.skeleton.exploration import Exploration
 from nnequiv.reach.skeleton.kept import survey_parts
 from nnequiv.reach.skeleton.pieces import pieces_of, point_piece
 from nnequiv.reach.skeleton.plan import Job, Plan, Questions
+from nnequiv.reach.skeleton.spread import enter_all, spread
 from nnequiv.reach.skeleton.tally import Tally, record, record_point
 from nnequiv.reach.skeleton.walk import Leaf
 from nnequiv.relations import Objective, output_objectives
@@ -183,7 +184,10 @@ class Skeleton:
             for k, input_set in enumerate(input_sets):
                 if not len(input_set.free):
                     record_point(tally, k, networks, input_set, objectives)
-            self._explore(search, tally, objectives, input_sets, control, threshold)
+            executor = self.executor if self.executor is not None else control.executor
+            if executor is not None and search.todo and len(search.todo[0].homes) == 1:
+                spread(search, tally, objectives, input_sets, control, threshold, executor, self.parts)
+            enter_all(search, tally, objectives, input_sets, control, threshold)
             self._fall_back(tally, search.failed, networks, objectives, tolerance, control, threshold)
             search.failed.clear()
         except (Stopped, KeyboardInterrupt) as stop:
@@ -191,60 +195,6 @@ class Skeleton:
             for k, box in search.unfinished():
                 tally.upper[k] = max(tally.upper[k], interval_bound(networks, box, objectives))
         return [tally.optimum(k, reason) for k in range(len(input_sets))]
-
-    def _explore(self, search, tally, objectives, input_sets, control, threshold) -> None:
-        """Enter every leaf in the tally; with an executor, leaves of other processes too."""
-        if self._executor(control) is not None and search.todo and len(search.todo[0].homes) == 1:
-            self._divide(search, tally, objectives, input_sets, control, threshold)
-        for leaf, plan in search.leaves(control):
-            record(tally, leaf, plan, objectives, input_sets)
-            if len(input_sets) == 1:
-                control.check(lower=tally.lower[0], pieces=int(tally.pieces[0]), left=len(search.walk.stack))
-                if threshold is not None and tally.lower[0] > threshold:
-                    search.walk.state = None  # this leaf is entered
-                    raise Stopped("")
-
-    def _divide(self, search, tally, objectives, input_sets, control, threshold) -> None:
-        """Divide the one job into parts and hand them to the executor; what fails there stays with ``search``."""
-        walk = search.begin()
-        if walk is None or not walk.stack:
-            return
-        walk.spread(self.parts, control)
-        tasks: dict[Future, Exploration] = {}
-        try:
-            while walk.stack:
-                task = replace(search, todo=[], failed=[], walk=walk.with_stack([walk.stack[-1]]))
-                limit = None if control.time_limit is None else max(0.0, control.time_limit - control.seconds)
-                future = self._executor(control).submit(_run, task, objectives, input_sets, limit, threshold)
-                tasks[future] = task
-                walk.stack.pop()
-            stopped = self._collect(tasks, search, tally, control, threshold)
-        except (Stopped, KeyboardInterrupt):
-            for future, task in tasks.items():  # whatever has not reported is unfinished
-                future.cancel()
-                search.failed += task.as_jobs()
-            raise
-        if stopped is not None:
-            raise Stopped(stopped)
-
-    def _executor(self, control: Control) -> Executor | None:
-        return self.executor if self.executor is not None else control.executor
-
-    @staticmethod
-    def _collect(tasks, search, tally, control, threshold) -> str | None:
-        """Enter results as they come, and take them out of ``tasks``; why a task stopped, if one did."""
-        stopped = None
-        for future in as_completed(list(tasks)):
-            part, failed, reason = future.result()
-            tally.add(part)
-            search.failed += failed
-            del tasks[future]
-            if reason is not None:
-                stopped = reason
-            control.check(lower=tally.lower[0], pieces=int(tally.pieces[0]), left=len(tasks))
-            if threshold is not None and tally.lower[0] > threshold:
-                raise Stopped("")
-        return stopped
 
     def _fall_back(self, tally, failed: list[Job], networks, objectives, tolerance, control, threshold) -> None:
         """Leave to LPs what no shift could enumerate."""
@@ -263,16 +213,6 @@ class Skeleton:
                 tally.proof += [] if text in tally.proof else [text]
                 if found.reason:
                     raise Stopped(found.reason)
-
-
-def _run(task: Exploration, objectives, input_sets, time_limit, threshold):
-    """In another process: the tally of a part, the jobs left undone in it, and why it stopped (None if it did not)."""
-    tally, reason = Tally.empty(len(input_sets)), None
-    try:
-        Skeleton()._explore(task, tally, objectives, input_sets, Control(time_limit=time_limit), threshold)
-    except Stopped as stop:
-        reason = str(stop)
-    return tally, task.as_jobs(), reason
 
 
 def _record_each(tallies: list[Tally], leaf: Leaf, plan: Plan, objectives, input_set: InputSet) -> None:
