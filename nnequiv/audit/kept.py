@@ -63,7 +63,17 @@ class KeptSearch:
         return self._seconds + self.control.seconds
 
     def begin(self, number: int, record: dict, stop: str) -> None:
-        """Before a search: the engine finds what was kept of it, and keeps more; nothing once a search was stopped."""
+        """Before a search: let the engine find what was kept of it, and keep more. Nothing once a search was stopped.
+
+        Parameters
+        ----------
+        number : int
+            Of the search: so many are done.
+        record : dict
+            What they add up to.
+        stop : str
+            Why nothing more is searched; empty while all is well.
+        """
         if self.file is None:
             return
         if stop or self.control.remaining == 0:
@@ -72,8 +82,7 @@ class KeptSearch:
 
         def write(facts: dict, arrays: dict) -> None:
             if self.control.remaining == 0 or self.control.seconds - self._written >= self.file.every:
-                known = {"done": number, "record": record, "inner": facts or None, "seconds": self.seconds}
-                self._write(known, arrays)
+                self._write(number, record, facts, arrays)
 
         inner, self._inner = self._inner, None
         with suppress(Stopped):  # kept as the failure
@@ -82,12 +91,13 @@ class KeptSearch:
         self.control.checkpoint = Checkpoint(write, inner, self.file.every)
 
     def end(self, number: int, record: dict, stop: str) -> None:
-        """All is done, or stopped."""
+        """After the last search: all is done, or stopped."""
         if self.file is not None and not stop and self.control.remaining > 0:
             with suppress(Stopped):  # the answer is known
-                self._write({"done": number, "record": record, "inner": None, "seconds": self.seconds}, {})
+                self._write(number, record, {}, {})
 
-    def _write(self, facts: dict, arrays: dict) -> None:
+    def _write(self, number: int, record: dict, inner: dict, arrays: dict) -> None:
+        facts = {"done": number, "record": record, "inner": inner or None, "seconds": self.seconds}
         try:
             self.file.write(facts, arrays)
         except Stopped as stop:
