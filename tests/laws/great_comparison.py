@@ -4,7 +4,8 @@
 
 Each pair (sizes, depth, kind of degeneracy drawn from its seed) is asked for its largest discrepancy and one relation.
 ``Vertices("exact")`` decides both over whole numbers. An engine is wrong if its interval does not hold the exact
-maximum, if a verdict other than UNKNOWN is false, or if it raises. The slow engines get every ``--every``-th pair.
+maximum, if a verdict other than UNKNOWN is false, or if it raises. The slow engines get every ``--every``-th pair. A
+question that takes over a minute is stopped, and counted as late.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ EXACT = Vertices("exact")
 #: Pairs a task; the seeds of the comparison begin here, above all those of other tests.
 CHUNK, FIRST = 100, 10_000_000
 
+#: Seconds for one question.
+LIMIT = 60.0
+
 
 @dataclass
 class Score:
@@ -46,6 +50,7 @@ class Score:
     pairs: int = 0
     verdicts: Counter = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
     widest: float = 0.0
     seconds: float = 0.0
 
@@ -53,6 +58,7 @@ class Score:
         self.pairs += other.pairs
         self.verdicts.update(other.verdicts)
         self.wrong += other.wrong
+        self.late += other.late
         self.widest = max(self.widest, other.widest)
         self.seconds += other.seconds
         return self
@@ -80,8 +86,8 @@ def judge(engine, seed: int, pair, input_set, delta: Fraction, relation, holds: 
     score, started = Score(pairs=1), time.process_time()
     what = f"seed {seed}, {type(engine).__name__}, {relation}"
     try:
-        found = max_discrepancy(*pair, input_set, engine)
-        answer = check_equivalence(*pair, input_set, relation, engine)
+        found = max_discrepancy(*pair, input_set, engine, time_limit=LIMIT)
+        answer = check_equivalence(*pair, input_set, relation, engine, time_limit=LIMIT)
     except Exception as error:  # the comparison goes on, and says so
         score.wrong.append(f"{what}: {error!r}")
         return score
@@ -90,6 +96,7 @@ def judge(engine, seed: int, pair, input_set, delta: Fraction, relation, holds: 
         score.wrong.append(f"{what}: {float(delta)!r} is not in [{found.lower!r}, {found.upper!r}]")
     if answer.verdict is (Verdict.NOT_EQUIVALENT if holds else Verdict.EQUIVALENT):
         score.wrong.append(f"{what}: {answer.verdict.name} is false")
+    score.late += [what for one in (found, answer) if one.reason.startswith("time limit")]
     score.verdicts[answer.verdict.name] += 1
     score.widest = found.upper - found.lower
     return score
@@ -109,16 +116,14 @@ def compare(seeds: range, every: int) -> dict[str, Score]:
 
 
 def table(scores: dict[str, Score]) -> str:
-    lines = [
-        f"{'engine':18}{'pairs':>9}{'EQUIVALENT':>12}{'NOT':>9}{'UNKNOWN':>9}{'wrong':>7}{'widest':>10}{'CPU s':>9}"
-    ]
+    heads = ("pairs", "EQUIVALENT", "NOT", "UNKNOWN", "wrong", "late", "widest", "CPU s")
+    lines = ["engine".ljust(18) + "".join(head.rjust(max(len(head) + 2, 9)) for head in heads)]
     for name, score in scores.items():
-        counts = "".join(
-            f"{score.verdicts[v]:>{w}}" for v, w in (("EQUIVALENT", 12), ("NOT_EQUIVALENT", 9), ("UNKNOWN", 9))
-        )
-        lines.append(
-            f"{name:18}{score.pairs:>9}{counts}{len(score.wrong):>7}{score.widest:>10.1e}{score.seconds:>9.0f}"
-        )
+        verdicts = [score.verdicts[verdict.name] for verdict in Verdict]
+        counts = [score.pairs, *verdicts, len(score.wrong), len(score.late)]
+        cells = [*counts, f"{score.widest:.1e}", f"{score.seconds:.0f}"]
+        row = zip(heads, cells, strict=True)
+        lines.append(name.ljust(18) + "".join(str(cell).rjust(max(len(head) + 2, 9)) for head, cell in row))
     return "\n".join(lines)
 
 
@@ -144,7 +149,8 @@ def main() -> int:
                 options.out.write_text(json.dumps({name: vars(score) for name, score in total.items()}, indent=1))
     print(table(total))
     wrong = [line for score in total.values() for line in score.wrong]
-    print(*wrong, f"{len(wrong)} wrong answers", sep="\n")
+    late = [line for score in total.values() for line in score.late]
+    print(*wrong, f"{len(wrong)} wrong answers", *late, f"{len(late)} late", sep="\n")
     return int(bool(wrong))
 
 
