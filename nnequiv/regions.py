@@ -56,6 +56,7 @@ def survey(
     *,
     progress: bool | Callable | None = None,
     time_limit: float | None = None,
+    executor=None,
     checkpoint=None,
     checkpoint_every: float = 60.0,
     memory_limit: float | None = None,
@@ -67,6 +68,8 @@ def survey(
     network : Network, or a pair ``(f, g)``, whose outputs are then ``f − g``
     input_set, engine, progress, time_limit
         As in :func:`nnequiv.enumerate_pieces`.
+    executor : concurrent.futures.Executor, optional
+        Counts in parts, for the engine "skeleton".
     checkpoint : str or path, optional
         A file that keeps what the parts of the input set gave that are done. If it exists, the survey goes on from it,
         and ends as one that was never stopped would. Only the engine "skeleton" keeps one.
@@ -105,7 +108,7 @@ def survey(
     chosen = limited(chosen, memory_limit)
     objectives = output_objectives(networks[0].n_outputs, pair=len(networks) == 2)
     kept = checkpoint_of(checkpoint, checkpoint_every, networks, input_set, objectives, chosen, 0.0, None)
-    with watched(progress, time_limit, checkpoint=kept) as control:
+    with watched(progress, time_limit, executor, kept) as control:
         pieces, lower, upper = _survey(chosen, networks, input_set, control)
     name = f"{named(chosen)} ({why})" if why else named(chosen)
     return Regions(pieces, tuple(map(float, lower)), tuple(map(float, upper)), control.all_seconds, name)

@@ -74,6 +74,8 @@ def test_regions_counts_and_lists(files, capsys):
     assert "2 pieces of f" in out and out.count("C = ") == 2
     code, out, _ = run(capsys, "regions", files / "f.npz", files / "g.npz", "--box", "-1:2", "--json", "-")
     assert json.loads(out)["pieces"] == 2
+    code, out, _ = run(capsys, "regions", files / "f.npz", files / "g.npz", "--box", "-1:2", "--workers", "2")
+    assert code == 0 and "2 pieces of f - g" in out
 
 
 def test_discrepancy_out_of_time_exits_3_with_a_sound_interval(files, capsys):

@@ -16,11 +16,11 @@ from nnequiv.cli.shared import (
     add_pair,
     add_question,
     add_report,
+    add_workers,
     evidence_lines,
     long_run_options,
     numbers,
     pair_and_box,
-    progress_bar,
     question_options,
     report_lines,
     say,
@@ -143,6 +143,7 @@ def add_regions(commands) -> None:
     parser.add_argument("--list", action="store_true", help="also print every piece: pattern, matrix, offset")
     parser.add_argument("--explain", action="store_true", help="print what the star engine does, step by step")
     add_question(parser)
+    add_workers(parser)
     add_long_run(parser)
 
 
@@ -150,7 +151,6 @@ def _run_regions(arguments) -> int:
     f = nq.load(arguments.f)
     box = nq.load_box(arguments.box, dimension=f.n_inputs)
     network = f if arguments.g is None else (f, nq.load(arguments.g))
-    known = dict(progress=progress_bar(), time_limit=arguments.time_limit)
     wanted = [flag for flag in ("list", "explain") if getattr(arguments, flag)]
     if wanted and arguments.json == "-":
         raise ValueError(f"--{wanted[0]} and --json - both want standard output")
@@ -163,7 +163,8 @@ def _run_regions(arguments) -> int:
             pattern = "".join("01"[int(bit)] for bit in piece.pattern)
             print(f"{pattern or '-'}  C = {piece.matrix.tolist()}  d = {piece.offset.tolist()}")
     try:
-        answer = nq.survey(network, box, arguments.engine, **long_run_options(arguments), **known)
+        with question_options(arguments) as options:
+            answer = nq.survey(network, box, arguments.engine, **long_run_options(arguments), **options)
     except (nq.Stopped, KeyboardInterrupt) as stop:
         return _unknown_regions(arguments, network, box, str(stop) or "interrupted")
     what = "f" if arguments.g is None else "f - g"

@@ -21,12 +21,11 @@ from nnequiv.network import Network
 from nnequiv.reach.engine import InputSet, Optimum, Piece
 from nnequiv.reach.intervals import interval_bound
 from nnequiv.reach.skeleton.exploration import Exploration
-from nnequiv.reach.skeleton.kept import survey_parts
 from nnequiv.reach.skeleton.pieces import pieces_of, point_piece
-from nnequiv.reach.skeleton.plan import Job, Plan, Questions
+from nnequiv.reach.skeleton.plan import Job, Questions
 from nnequiv.reach.skeleton.spread import enter_all, spread
-from nnequiv.reach.skeleton.tally import Tally, record, record_point
-from nnequiv.reach.skeleton.walk import Leaf
+from nnequiv.reach.skeleton.survey import Survey, survey_parts
+from nnequiv.reach.skeleton.tally import Tally, record_point
 from nnequiv.relations import Objective, output_objectives
 from nnequiv.sets import Polytope
 
@@ -127,14 +126,18 @@ class Skeleton:
         """
         objectives = output_objectives(networks[0].n_outputs, pair=len(networks) == 2)
         tallies = [Tally.empty(1) for _ in objectives]
-        search = self._search(networks, input_set, objectives)
+        search, survey = self._search(networks, input_set, objectives), Survey(objectives, input_set)
         if not len(input_set.free):
             for tally, objective in zip(tallies, objectives, strict=True):
                 record_point(tally, 0, networks, input_set, [objective])
-        if control.checkpoint is not None:
-            _add_parts(tallies, search, objectives, input_set, control)
-        for leaf, plan in search.leaves(control):
-            _record_each(tallies, leaf, plan, objectives, input_set)
+        executor, parts = self._executor(control), []
+        if search.todo and (executor is not None or control.checkpoint is not None):
+            parts = survey_parts(survey, search, control, executor, self.parts)
+        parts.append(survey.of(search, control)[0])
+        for part in parts:
+            for tally, (pieces, upper) in zip(tallies, part, strict=True):
+                tally.pieces[0] += int(pieces)
+                tally.upper[0] = max(tally.upper[0], upper)
         for tally, objective in zip(tallies, objectives, strict=True):
             self._fall_back(tally, search.failed, networks, [objective], 0.0, control, None)
         most = np.array([tally.upper[0] for tally in tallies])
@@ -184,7 +187,7 @@ class Skeleton:
             for k, input_set in enumerate(input_sets):
                 if not len(input_set.free):
                     record_point(tally, k, networks, input_set, objectives)
-            executor = self.executor if self.executor is not None else control.executor
+            executor = self._executor(control)
             if executor is not None and search.todo and len(search.todo[0].homes) == 1:
                 spread(search, tally, objectives, input_sets, control, threshold, executor, self.parts)
             enter_all(search, tally, objectives, input_sets, control, threshold)
@@ -195,6 +198,9 @@ class Skeleton:
             for k, box in search.unfinished():
                 tally.upper[k] = max(tally.upper[k], interval_bound(networks, box, objectives))
         return [tally.optimum(k, reason) for k in range(len(input_sets))]
+
+    def _executor(self, control: Control) -> Executor | None:
+        return self.executor if self.executor is not None else control.executor
 
     def _fall_back(self, tally, failed: list[Job], networks, objectives, tolerance, control, threshold) -> None:
         """Leave to LPs what no shift could enumerate."""
@@ -213,26 +219,6 @@ class Skeleton:
                 tally.proof += [] if text in tally.proof else [text]
                 if found.reason:
                     raise Stopped(found.reason)
-
-
-def _record_each(tallies: list[Tally], leaf: Leaf, plan: Plan, objectives, input_set: InputSet) -> None:
-    for tally, objective in zip(tallies, objectives, strict=True):
-        record(tally, leaf, plan, [objective], [input_set])
-
-
-def _add_parts(tallies: list[Tally], search: Exploration, objectives, input_set: InputSet, control: Control) -> None:
-    """The survey of all parts that can be kept: pieces, and the upper bound of every objective."""
-
-    def walked(task: Exploration) -> np.ndarray:
-        own = [Tally.empty(1) for _ in objectives]
-        for leaf, plan in task.leaves(control):
-            _record_each(own, leaf, plan, objectives, input_set)
-        return np.array([[tally.pieces[0], tally.upper[0]] for tally in own], dtype=np.float64)
-
-    for part in survey_parts(search, control, walked):
-        for tally, (pieces, upper) in zip(tallies, part, strict=True):
-            tally.pieces[0] += int(pieces)
-            tally.upper[0] = max(tally.upper[0], upper)
 
 
 def _jobs(input_sets: Sequence[InputSet]) -> list[Job]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor, Future, as_completed
+from contextlib import suppress
 from dataclasses import replace
 
 from nnequiv.control import Control, Stopped
 from nnequiv.reach.skeleton.exploration import Exploration
+from nnequiv.reach.skeleton.plan import Job
 from nnequiv.reach.skeleton.tally import Tally, record
 
 
@@ -37,39 +39,51 @@ def spread(
     executor: Executor,
     parts: int,
 ) -> None:
-    """Divide the one job into parts and hand them to the executor; what fails there stays with ``search``."""
+    """Divide the one job into parts and hand them to the executor; what it loses stays with ``search``.
+
+    Raises
+    ------
+    Stopped, KeyboardInterrupt
+        What has not reported until then is added to ``search.failed``, as if nothing of it were done: a task in a
+        thread of this process changes while it runs, so it is taken down before it is sent.
+    """
     walk = search.begin()
     if walk is None or not walk.stack:
         return
     walk.spread(parts, control)
-    tasks: dict[Future, Exploration] = {}
+    out: dict[Future, list[Job]] = {}
     try:
-        while walk.stack:
-            task = replace(search, todo=[], failed=[], walk=walk.with_stack([walk.stack[-1]]))
-            limit = None if control.time_limit is None else control.remaining
-            tasks[executor.submit(_run, task, objectives, input_sets, limit, threshold)] = task
-            walk.stack.pop()
-        stopped = _collect(tasks, search, tally, control, threshold)
+        with suppress(RuntimeError):  # shut down, or broken
+            while walk.stack:
+                task = replace(search, todo=[], failed=[], walk=walk.with_stack([walk.stack[-1]]))
+                jobs, limit = task.as_jobs(), None if control.time_limit is None else control.remaining
+                out[executor.submit(_run, task, objectives, input_sets, limit, threshold)] = jobs
+                walk.stack.pop()
+        stopped = _collect(out, search, tally, control, threshold)
     except (Stopped, KeyboardInterrupt):
-        for future, task in tasks.items():  # whatever has not reported is unfinished
+        for future, jobs in out.items():
             future.cancel()
-            search.failed += task.as_jobs()
+            search.failed += jobs
         raise
     if stopped is not None:
         raise Stopped(stopped)
 
 
-def _collect(tasks: dict[Future, Exploration], search: Exploration, tally: Tally, control: Control, threshold):
-    """Enter results as they come, and take them out of ``tasks``; why a task stopped, or None."""
+def _collect(out: dict[Future, list[Job]], search: Exploration, tally: Tally, control: Control, threshold):
+    """Enter results as they come, and take them out of ``out``; why a task stopped, or None."""
     stopped = None
-    for future in as_completed(list(tasks)):
-        part, failed, reason = future.result()
+    for future in as_completed(list(out)):
+        try:
+            part, failed, reason = future.result()
+        except Exception as lost:  # a worker that died; where the fault is not the executor's, it shows again
+            search.todo += out.pop(future)
+            tally.proof.append(f"a worker failed ({type(lost).__name__}), what it had was done in the caller's process")
+            continue
         tally.add(part)
         search.failed += failed
-        del tasks[future]
-        if reason is not None:
-            stopped = reason
-        control.check(lower=tally.lower[0], pieces=int(tally.pieces[0]), left=len(tasks))
+        del out[future]
+        stopped = reason if reason is not None else stopped
+        control.check(lower=tally.lower[0], pieces=int(tally.pieces[0]), left=len(out))
         if threshold is not None and tally.lower[0] > threshold:
             raise Stopped("")
     return stopped
