@@ -67,7 +67,7 @@ class BranchAndBound:
     batch : int
         Parts bounded at once; 64 to 512 differ little.
     few : int
-        A box with at most this many unstable neurons is finished by ReLU splits.
+        A box with at most this many unstable neurons (one more for each round of halvings) is finished by ReLU splits.
     few_exact : int
         Nearly equal networks: a box with at most this many unstable neurons is finished by listing its pieces.
     few_pairs : int
@@ -137,8 +137,6 @@ class BranchAndBound:
                 frontier.push(self._start(search, splits, wide))
             while (len(frontier) or workers.left) and not search.decided:
                 ceiling = max(frontier.upper, workers.upper, search.closed, search.stuck)
-                if search.hopeless(max(frontier.upper, workers.upper)):
-                    break
                 left = len(frontier) + workers.left
                 control.keep(keep)
                 control.check(lower=search.best.lower, upper=ceiling, nodes=search.nodes, left=left)
@@ -192,8 +190,7 @@ class BranchAndBound:
 def _answer(search: Search, ceiling: float, reason: str, failure: str) -> Optimum:
     best = search.best
     if not reason and not search.decided and search.stuck > search.target:
-        parts = f"{search.stuck_parts} part{'s' if search.stuck_parts > 1 else ''}"
-        reason = f"rounding: the bound {search.stuck:.17g} is left of {parts} with every neuron fixed"
+        reason = f"rounding: a part with every neuron fixed keeps the bound {search.stuck:.17g}"
     return Optimum(
         lower=best.lower,
         upper=max(ceiling, best.lower),

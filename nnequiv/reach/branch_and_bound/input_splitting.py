@@ -11,6 +11,7 @@ from nnequiv.reach.branch_and_bound.differential_zonotope import differential_ro
 from nnequiv.reach.branch_and_bound.question import Question
 from nnequiv.reach.branch_and_bound.search import Children, Search, outside
 from nnequiv.reach.intervals import center_and_radius, interval_bound
+from nnequiv.sets import Box
 
 
 def deciding_term(question: Question, forms: RowForms, terms: np.ndarray, objective: np.ndarray, target: float):
@@ -60,11 +61,23 @@ def sign_parts(question: Question, lower, upper, values: np.ndarray, chosen: np.
     return Children(values[part, objective], fields)
 
 
+def finishable(box: Box, lower: np.ndarray, upper: np.ndarray, unstable: np.ndarray, few: float) -> np.ndarray:
+    """Parts ``(B,)`` of a box to be finished exactly: ``few`` unstable neurons at most, one more a round of halvings.
+
+    Where many planes meet in a face, boxes along it have all these neurons however small they are: to halve them
+    without end would be to cover the face by ever more boxes.
+    """
+    width = (box.upper - box.lower)[box.free]
+    with np.errstate(divide="ignore", over="ignore"):
+        halvings = np.log2(width / (upper - lower)[:, box.free]).sum(axis=1)
+    return unstable <= few + np.maximum(halvings, 0.0) / max(len(width), 1)
+
+
 @dataclass(frozen=True)
 class InputSplitting:
     """Parts are boxes ``lower, upper (B, n)``, for all objectives at once.
 
-    ``few``: a part with no more unstable neurons than this is handed over, to be finished exactly.
+    ``few``: a part with no more unstable neurons than this is handed over, to be finished exactly (:func:`finishable`).
     ``differential``: the two networks are nearly equal; their difference is bounded as well.
     ``finish``: as what kind of parts they are handed over, "signs" or "leaves".
     """
@@ -102,7 +115,7 @@ class InputSplitting:
         term = deciding_term(question, forms, terms, worst, target)[kept]
         axis = split_axis(forms, question.row[term], kept, radius[kept])
         first, second, thin = halve(lower[kept], upper[kept], axis)
-        exact = (forms.unstable[kept] <= self.few) | thin
+        exact = thin | finishable(question.input_set.box, lower[kept], upper[kept], forms.unstable[kept], self.few)
         halves = [np.concatenate([a[~exact], b[~exact]]) for a, b in zip(first, second, strict=True)]
         highest = values.max(axis=1)[kept][~exact]
         boxes = Children(np.tile(highest, 2), {"lower": halves[0], "upper": halves[1]})

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnequiv.control import Control, Stopped
 from nnequiv.reach.branch_and_bound.bounds import row_forms
-from nnequiv.reach.branch_and_bound.input_splitting import halve, sign_parts, split_axis
+from nnequiv.reach.branch_and_bound.input_splitting import finishable, halve, sign_parts, split_axis
 from nnequiv.reach.branch_and_bound.search import Children, Search
 from nnequiv.reach.intervals import center_and_radius
 from nnequiv.reach.skeleton import Skeleton
@@ -60,7 +60,7 @@ class Leaves:
         forms = row_forms(question, center, radius)
         row = question.row[question.goals[values.argmax(axis=1), 0]]
         first, second, thin = halve(lower, upper, split_axis(forms, row, np.arange(len(left)), radius))
-        last = thin | (forms.unstable <= self.few)
+        last = thin | finishable(question.input_set.box, lower, upper, forms.unstable, self.few)
         halves = {
             "lower": np.concatenate([first[0][~last], second[0][~last]]),
             "upper": np.concatenate([first[1][~last], second[1][~last]]),

@@ -12,9 +12,6 @@ from nnequiv.rounding import dot_error
 #: A maximum this share of the tolerance away from the threshold is still decided, not called a tie.
 FINER = 1e-3
 
-#: So many parts that nothing can split or close, none of the open ones above them: the others will end like these.
-MOST_STUCK = 1000
-
 
 @dataclass
 class Search:
@@ -33,8 +30,6 @@ class Search:
         Largest bound of a closed part.
     stuck : float
         Largest bound of a part that nothing can split any more, though it is above the target.
-    stuck_parts : int
-        How many such parts there are.
     nodes : int
         Parts bounded.
     lps : int
@@ -48,7 +43,6 @@ class Search:
     best: Best = field(init=False)
     closed: float = -np.inf
     stuck: float = -np.inf
-    stuck_parts: int = 0
     nodes: int = 0
     lps: int = 0
 
@@ -72,18 +66,10 @@ class Search:
 
     def give_up(self, bounds: np.ndarray) -> None:
         self.stuck = max(self.stuck, float(np.max(bounds, initial=-np.inf)))
-        self.stuck_parts += len(bounds)
-
-    def hopeless(self, upper: float) -> bool:
-        """Whether to leave the open parts, whose largest bound is ``upper``: what is stuck bounds the result already.
-
-        Where outputs tie on a whole region, guards hold with equality there, and every sign pattern over it is stuck.
-        """
-        return self.stuck_parts >= MOST_STUCK and self.stuck > self.target and self.stuck >= upper
 
     def branch(self) -> Search:
         """A search of some of the parts elsewhere: it knows the best witness, and counts from zero."""
-        other = replace(self, closed=-np.inf, stuck=-np.inf, stuck_parts=0, nodes=0, lps=0)
+        other = replace(self, closed=-np.inf, stuck=-np.inf, nodes=0, lps=0)
         other.best.take(self.best)
         return other
 
@@ -91,7 +77,6 @@ class Search:
         """Add what a branch found."""
         self.best.take(other.best)
         self.closed, self.stuck = max(self.closed, other.closed), max(self.stuck, other.stuck)
-        self.stuck_parts += other.stuck_parts
         self.nodes, self.lps = self.nodes + other.nodes, self.lps + other.lps
 
 

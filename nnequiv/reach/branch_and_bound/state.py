@@ -17,7 +17,7 @@ from nnequiv.reach.branch_and_bound.question import Best
 from nnequiv.reach.branch_and_bound.relu_splitting import ReluSplitting
 from nnequiv.reach.branch_and_bound.search import Search
 
-COUNTERS = {"closed": float, "stuck": float, "stuck_parts": int, "nodes": int, "lps": int}
+COUNTERS = {"closed": float, "stuck": float, "nodes": int, "lps": int}
 
 
 def state_of(search: Search, frontier: Frontier) -> tuple[dict, dict[str, np.ndarray]]:
