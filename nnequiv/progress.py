@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tqdm import tqdm
 
@@ -29,8 +29,12 @@ def watched(progress, time_limit, executor=None, checkpoint: Checkpoint | None =
         yield control
         return
     with tqdm(unit="", bar_format="{desc} {elapsed}") as bar:
-        control.progress = _Line(bar, control, listen)
-        yield control
+        line = _Line(bar, control, listen)
+        control.progress = line
+        try:
+            yield control
+        finally:
+            line.draw()
 
 
 @dataclass
@@ -41,16 +45,23 @@ class _Line:
     control: Control
     listen: Callable | None
     first: tuple[float, dict] | None = None
+    state: dict = field(default_factory=dict)
     drawn: float = float("-inf")
 
     def __call__(self, **state) -> None:
         if self.listen is not None:
             self.listen(**state)
-        now = time.perf_counter()
+        self.state, now = state, time.perf_counter()
+        self.first = self.first or (now, state)
         if now - self.drawn >= DRAWN_EVERY:
-            self.drawn, self.first = now, self.first or (now, state)
+            self.draw()
+
+    def draw(self) -> None:
+        """The last state that was reported; nothing if there was none."""
+        if self.first is not None:
+            self.drawn = time.perf_counter()
             began, before = self.first
-            self.bar.set_description_str(described(state, before, now - began, self.control))
+            self.bar.set_description_str(described(self.state, before, self.drawn - began, self.control))
 
 
 def described(state: dict, first: dict, seconds: float, control: Control) -> str:
