@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -76,6 +78,13 @@ def test_regions_counts_and_lists(files, capsys):
     assert json.loads(out)["pieces"] == 2
     code, out, _ = run(capsys, "regions", files / "f.npz", files / "g.npz", "--box", "-1:2", "--workers", "2")
     assert code == 0 and "2 pieces of f - g" in out
+
+
+def test_a_reader_that_leaves_is_no_error(files):
+    words = [sys.executable, "-m", "nnequiv", "regions", files / "f.npz", "--box=-1:2", "--list"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == "" and process.wait() == 3
 
 
 def test_discrepancy_out_of_time_exits_3_with_a_sound_interval(files, capsys):

@@ -7,6 +7,7 @@ and SIGTERM end a command with what is proved so far (:mod:`nnequiv.cli.interrup
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -47,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments) -> int:
     try:
         return arguments.run(arguments)
+    except BrokenPipeError:  # who read the answer has left, as "head" does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNKNOWN
     except (ValueError, OSError) as error:
         message = " ".join(str(error).split())
         print(f"nnequiv {arguments.command}: error: {message}", file=sys.stderr)
