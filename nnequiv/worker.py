@@ -1,4 +1,4 @@
-"""What a worker process does first, wherever one is started."""
+"""Worker processes: how one ends with its parent, and what an answer says where one was lost."""
 
 from __future__ import annotations
 
@@ -21,3 +21,14 @@ def end_with_parent() -> None:
 def _watch(parent) -> None:
     parent.join()
     os._exit(1)
+
+
+def lost_work(failure: Exception) -> str:
+    """For the proof of an answer: an executor lost a part of the work.
+
+    Whatever the failure was, the caller does the part again: where the fault is not the executor's, it shows again.
+
+    >>> lost_work(MemoryError())
+    "a worker failed (MemoryError), what it had was done again in the caller's process"
+    """
+    return f"a worker failed ({type(failure).__name__}), what it had was done again in the caller's process"

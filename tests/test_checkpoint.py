@@ -46,9 +46,12 @@ def killed_after(calls: int):
     return progress
 
 
-def facts(answer):
-    record = json.loads(answer.to_json())
+def without_time(record: dict) -> dict:
     return {name: record[name] for name in record if name not in ("seconds", "engine")}
+
+
+def facts(answer) -> dict:
+    return without_time(json.loads(answer.to_json()))
 
 
 QUESTIONS = {
@@ -282,10 +285,6 @@ def outcome(command: str, path) -> dict:
     if command == "audit":
         return {"judgement": record["verdict"]} | without_time(record["verification"])
     return without_time(record)
-
-
-def without_time(record: dict) -> dict:
-    return {name: record[name] for name in record if name not in ("seconds", "engine")}
 
 
 def killed_and_ended(words, seconds: float, rng, state, out) -> int:

@@ -14,6 +14,7 @@ from copy import deepcopy
 
 from nnequiv.reach.branch_and_bound.frontier import Frontier
 from nnequiv.reach.branch_and_bound.search import Children, Search
+from nnequiv.worker import lost_work
 
 #: Seconds that a task searches before it reports, and that the caller waits before it looks at the clock.
 MOMENT, LOOK = 0.25, 0.05
@@ -106,9 +107,8 @@ class Workers:
             del self._out[future]
 
     def _give_up(self, failure: Exception) -> None:
-        """The rest is done here: where the fault is not the executor's, it shows again."""
-        self.executor = None
-        self.failure = f"a worker failed ({type(failure).__name__}), what it had was done again in the caller's process"
+        """The rest is done here."""
+        self.executor, self.failure = None, lost_work(failure)
 
 
 def _search(search: Search, frontier: Frontier, seconds: float) -> tuple[Search, dict[str, Children]]:

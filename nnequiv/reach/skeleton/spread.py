@@ -10,6 +10,7 @@ from nnequiv.control import Control, Stopped
 from nnequiv.reach.skeleton.exploration import Exploration
 from nnequiv.reach.skeleton.plan import Job
 from nnequiv.reach.skeleton.tally import Tally, record
+from nnequiv.worker import lost_work
 
 
 def enter_all(search: Exploration, tally: Tally, objectives, input_sets, control: Control, threshold) -> None:
@@ -56,8 +57,8 @@ def spread(
         with suppress(RuntimeError):  # shut down, or broken
             while walk.stack:
                 task = replace(search, todo=[], failed=[], walk=walk.with_stack([walk.stack[-1]]))
-                jobs, limit = task.as_jobs(), None if control.time_limit is None else control.remaining
-                out[executor.submit(_run, task, objectives, input_sets, limit, threshold)] = jobs
+                jobs = task.as_jobs()
+                out[executor.submit(_run, task, objectives, input_sets, control.remaining, threshold)] = jobs
                 walk.stack.pop()
         stopped = _collect(out, search, tally, control, threshold)
     except (Stopped, KeyboardInterrupt):
@@ -75,9 +76,10 @@ def _collect(out: dict[Future, list[Job]], search: Exploration, tally: Tally, co
     for future in as_completed(list(out)):
         try:
             part, failed, reason = future.result()
-        except Exception as lost:  # a worker that died; where the fault is not the executor's, it shows again
+        except Exception as failure:  # a worker that died
             search.todo += out.pop(future)
-            tally.proof.append(f"a worker failed ({type(lost).__name__}), what it had was done in the caller's process")
+            text = lost_work(failure)
+            tally.proof += [] if text in tally.proof else [text]
             continue
         tally.add(part)
         search.failed += failed
@@ -89,11 +91,11 @@ def _collect(out: dict[Future, list[Job]], search: Exploration, tally: Tally, co
     return stopped
 
 
-def _run(task: Exploration, objectives, input_sets, time_limit: float | None, threshold):
+def _run(task: Exploration, objectives, input_sets, seconds: float, threshold):
     """In another process: the tally of a part, the jobs left undone in it, and why it stopped (None if it did not)."""
     tally, reason = Tally.empty(len(input_sets)), None
     try:
-        enter_all(task, tally, objectives, input_sets, Control(time_limit=time_limit), threshold)
+        enter_all(task, tally, objectives, input_sets, Control(time_limit=seconds), threshold)
     except Stopped as stop:
         reason = str(stop)
     return tally, task.as_jobs(), reason

@@ -40,7 +40,7 @@ class Survey:
                 record(tally, leaf, plan, [objective], [self.input_set])
         return np.array([[tally.pieces[0], tally.upper[0]] for tally in tallies], dtype=np.float64), search.failed
 
-    def there(self, search: Exploration, seconds: float | None) -> tuple[np.ndarray, list[Job]]:
+    def there(self, search: Exploration, seconds: float) -> tuple[np.ndarray, list[Job]]:
         """:meth:`of` in another process, with the time that is left."""
         return self.of(search, Control(time_limit=seconds))
 
@@ -89,12 +89,11 @@ def _results(
         return
     # A task in a thread of this process changes while it runs: what is done again begins from what it was.
     again = {name: replace(task, todo=task.as_jobs(), walk=None, failed=[]) for name, task in tasks.items()}
-    seconds = None if control.time_limit is None else control.remaining
     out = {}
     try:
         for name, task in tasks.items():
             try:
-                out[executor.submit(survey.there, task, seconds)] = name
+                out[executor.submit(survey.there, task, control.remaining)] = name
             except RuntimeError:  # shut down, or broken
                 break
         for future in as_completed(out):
@@ -102,7 +101,7 @@ def _results(
                 found = future.result()
             except Stopped:
                 raise
-            except Exception:  # a worker that died; where the fault is not the executor's, it shows again
+            except Exception:  # a worker that died
                 continue
             del again[out[future]]
             yield out[future], found
